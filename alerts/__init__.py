@@ -1,0 +1,1 @@
+"""From a trigger to a person who answers: rules, events, life cycle, escalation, outbox, channels."""

@@ -1,0 +1,1 @@
+"""The streaming rule engine and its rule pack."""

@@ -1,0 +1,1 @@
+"""Operators' and families' pages, the API, live updates."""

@@ -1,0 +1,117 @@
+"""Settings are environment variables named HOMECARE_*; a wrong one stops the program with one line that names it."""
+
+import ipaddress
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from homecare.errors import SettingsError
+
+PREFIX = "HOMECARE_"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Settings(BaseSettings):
+    """Everything the processes read from their environment. Field `x` is the variable `HOMECARE_X`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    database_url: SecretStr
+    """PostgreSQL connection URL or keyword string (libpq), TimescaleDB preferred."""
+    mqtt_url: SecretStr
+    """`mqtt://user:password@host:1883` or `mqtts://…:8883`."""
+    public_url: str = "http://127.0.0.1:8000"
+    """Where people reach the dashboard; the base of links sent to contacts."""
+    secret_key: SecretStr
+    """At least 32 characters; signs links and sessions, encrypts webhook secrets. Changing it invalidates both."""
+    listen: str = ""
+    """host:port of the process's HTTP; empty: 127.0.0.1 and the command's own port."""
+    webhook_allow_networks: Annotated[list[Network], NoDecode] = []
+    """Private networks (CIDR, comma-separated) that webhooks may be sent to; none by default."""
+    webhook_allow_http: bool = False
+    """Whether webhooks may go over plain http."""
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    instance: str = "1"
+    """Tells processes of one kind apart; part of the MQTT client id. Letters, digits, - and _."""
+    mqtt_receive_maximum: int = 20_000
+    """How many QoS 1 messages may be in flight, unacknowledged, to one session: the bound on its memory."""
+    mqtt_ca_file: str = ""
+    """CA certificate for mqtts; empty: the system's."""
+
+    @field_validator("webhook_allow_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("mqtt_url")
+    @classmethod
+    def _mqtt(cls, value: SecretStr) -> SecretStr:
+        url = urlsplit(value.get_secret_value())
+        if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
+            raise ValueError("must look like mqtt://user:password@host:1883 or mqtts://…")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, value: str) -> str:
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError("must look like https://care.example.org")
+        return value.rstrip("/")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _secret(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < 32:
+            raise ValueError("must be at least 32 characters of random text")
+        return value
+
+    @field_validator("instance")
+    @classmethod
+    def _instance(cls, value: str) -> str:
+        if not value or not all(c.isalnum() or c in "-_" for c in value) or len(value) > 32:
+            raise ValueError("must be 1 to 32 letters, digits, - or _")
+        return value
+
+    @field_validator("listen")
+    @classmethod
+    def _listen(cls, value: str) -> str:
+        if value:
+            host, _, port = value.rpartition(":")
+            if not host or not port.isdigit() or not 0 <= int(port) < 65536:
+                raise ValueError("must look like 127.0.0.1:8000")
+        return value
+
+    @field_validator("mqtt_receive_maximum")
+    @classmethod
+    def _receive_maximum(cls, value: int) -> int:
+        if not 1 <= value <= 65535:
+            raise ValueError("must be 1 to 65535")
+        return value
+
+    def address(self, default_port: int) -> tuple[str, int]:
+        """(host, port) to listen on; `default_port` where the setting is empty."""
+        if not self.listen:
+            return "127.0.0.1", default_port
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+def load_settings() -> Settings:
+    """Settings from the environment.
+
+    Raises:
+        SettingsError: the first wrong or missing variable, by name; its value is never shown.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # fields come from the environment
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "settings"
+        problem = "is not set" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
+        raise SettingsError(name, problem) from None

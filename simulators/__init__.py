@@ -1,0 +1,1 @@
+"""Homes and devices with their scenarios and the alerts each must raise."""
