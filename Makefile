@@ -1,0 +1,47 @@
+# `make demo` and `make test` set up all they need; a second run starts at once.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests demo test check lint format requirements clean
+
+BIN := .venv/bin
+PYTEST_ARGS ?=
+
+help: ## this list
+	@sed -n -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: ## install what the product needs (own .venv, Mosquitto, browser libraries)
+	@deploy/setup/python.sh base
+	@deploy/setup/mosquitto.sh
+	@deploy/setup/assets.sh
+
+setup-tests: setup ## install what only the tests need (Chromium, TimescaleDB)
+	@deploy/setup/tests.sh
+
+demo: setup ## everything on this machine, with simulated homes; prints the address of the dashboard
+	@exec $(BIN)/homecare demo
+
+test: setup-tests ## all tests, on real services; PYTEST_ARGS="-k fall" for some of them
+	HOMECARE_REQUIRE_SERVICES=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup-tests lint test ## format, lint, types, import rules and all tests
+
+lint: setup-tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup-tests ## bring the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+requirements: setup-tests ## compile requirements/*.in again, with hashes
+	cd requirements && for name in base dev node; do \
+	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make requirements" $$name.in -o $$name.txt; done
+
+clean: ## remove what make made here (not the demo's data, not the shared cache)
+	rm -rf .venv node_modules dashboards/static/vendor build dist *.egg-info artifacts \
+	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,35 @@
+# Shared by the set-up scripts: where things are, how progress is said, how a Debian package gets installed.
+# Sourced, never run. Every script is safe to run again and returns at once when its work is done.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1
+export PATH="$PATH:/usr/sbin:/sbin"
+venv=.venv
+
+say() { printf '==> %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# as_root COMMAND…: run it as root; false where there is neither root nor sudo.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo --preserve-env=DEBIAN_FRONTEND "$@"
+    else return 1; fi
+}
+
+# apt_install WHY PACKAGE…: with apt, or end with the one line that says what to install.
+apt_install() {
+    local why=$1; shift
+    if ! command -v apt-get >/dev/null || { [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; }; then
+        die "please install $* ($why), then run make again"
+    fi
+    say "installing $* ($why)"
+    as_root apt-get install -y -q --no-install-recommends "$@" && return
+    say "package lists are missing or old: refreshing them"
+    as_root apt-get update -q && as_root apt-get install -y -q --no-install-recommends "$@" && return
+    die "apt-get could not install $* ($why); please install it, then run make again"
+}
+
+# current STAMP FILE…: whether the stamp was made from these files, here; prints nothing.
+current() { [ -f "$1" ] && [ "$(cat "$1")" = "$(fingerprint "${@:2}")" ]; }
+fingerprint() { { pwd; cat "$@"; } | sha256sum | cut -d' ' -f1; }

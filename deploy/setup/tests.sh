@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# tests.sh: what only the tests need: their Python packages, a browser, a font with Chinese, TimescaleDB.
+. "$(dirname "$0")/common.sh"
+deploy/setup/python.sh dev
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
+    apt_install "the browser of the tests" chromium
+if [ ! -d /usr/share/fonts/opentype/noto ] && command -v apt-get >/dev/null; then
+    apt_install "Chinese characters in screenshots" fonts-noto-cjk
+fi
+if [ -n "${HOMECARE_TEST_DATABASE_URL:-}" ]; then
+    say "the tests use the database server of HOMECARE_TEST_DATABASE_URL"
+elif ! command -v apt-get >/dev/null; then
+    die "no TimescaleDB can be set up here: set HOMECARE_TEST_DATABASE_URL to a superuser's URL of a server that has it"
+else
+    tests/services/timescaledb_root.sh >/dev/null
+fi
