@@ -1,0 +1,120 @@
+"""Connections and migrations: the one place that knows how to reach PostgreSQL and what its schema should be."""
+
+import hashlib
+import importlib.resources
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from homecare.errors import DatabaseUnavailable, NotMigrated
+
+log = structlog.get_logger()
+MIGRATION_LOCK = 0x686F6D65
+"""Advisory lock so that two `migrate` wait for each other."""
+
+
+def migrations() -> list[tuple[str, str]]:
+    """(name, SQL) of every numbered migration this program brings, in order."""
+    folder = importlib.resources.files("homecare") / "migrations"
+    return sorted((f.name, f.read_text("utf-8")) for f in folder.iterdir() if f.name.endswith(".sql"))
+
+
+def migrate(url: str) -> list[str]:
+    """Bring the database to the current schema, each migration in a transaction of its own; returns those applied.
+
+    Raises:
+        DatabaseUnavailable: it cannot be reached.
+        NotMigrated: an applied migration differs from this program's, or is unknown to it.
+    """
+    applied = []
+    with unavailable(), psycopg.connect(url, autocommit=True) as db:
+        db.add_notice_handler(lambda notice: log.warning("migrate", notice=notice.message_primary))
+        db.execute("set client_min_messages = warning")
+        db.execute("select pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        db.execute(
+            "create table if not exists schema_migration (name text primary key, sha256 text not null,"
+            " applied_at timestamptz not null default now())"
+        )
+        known = dict(db.execute("select name, sha256 from schema_migration").fetchall())
+        _refuse_foreign(known)
+        for name, sql in migrations():
+            if name in known:
+                continue
+            with db.transaction():
+                db.execute(sql.encode())
+                db.execute("insert into schema_migration values (%s, %s)", [name, _digest(sql)])
+            log.info("migrated", name=name)
+            applied.append(name)
+    return applied
+
+
+def require_migrated(db: psycopg.Connection) -> None:
+    """Raises NotMigrated unless the database has exactly this program's migrations."""
+    exists = db.execute("select to_regclass('schema_migration') is not null").fetchone()
+    known = dict(db.execute("select name, sha256 from schema_migration").fetchall()) if exists and exists[0] else {}
+    _refuse_foreign(known)
+    missing = [name for name, _ in migrations() if name not in known]
+    if missing:
+        raise NotMigrated(missing, [])
+
+
+def check_database(url: str) -> None:
+    """At a process's start: reachable and migrated, else DatabaseUnavailable or NotMigrated."""
+    with unavailable(), psycopg.connect(url, autocommit=True, connect_timeout=5) as db:
+        require_migrated(db)
+
+
+def _refuse_foreign(known: dict[str, str]) -> None:
+    ours = {name: _digest(sql) for name, sql in migrations()}
+    foreign = sorted(name for name, digest in known.items() if ours.get(name) != digest)
+    if foreign:
+        raise NotMigrated([], foreign)
+
+
+def _digest(sql: str) -> str:
+    return hashlib.sha256(sql.encode()).hexdigest()
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Turns psycopg's "cannot reach it now" errors into DatabaseUnavailable; everything else passes as it is."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DatabaseUnavailable(f"the database cannot be used now: {first_line}") from error
+
+
+@asynccontextmanager
+async def open_pool(url: str, *, name: str, max_size: int = 8) -> AsyncIterator[AsyncConnectionPool[AsyncConnection]]:
+    """A pool of autocommit connections, opened (DatabaseUnavailable if it cannot be) and closed with the block."""
+    pool: AsyncConnectionPool[AsyncConnection] = AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=max_size,
+        open=False,
+        name=name,
+        timeout=10,
+        kwargs={"autocommit": True, "application_name": name},
+        check=AsyncConnectionPool.check_connection,
+    )
+    try:
+        with unavailable():
+            await pool.open(wait=True, timeout=10)
+        yield pool
+    finally:
+        await pool.close()
+
+
+def load_queries(package: str) -> dict[str, str]:
+    """The queries of `queries.sql` in `package`: each begins with a line `-- name: the_name`, comments may follow."""
+    text = (importlib.resources.files(package) / "queries.sql").read_text("utf-8")
+    queries: dict[str, str] = {}
+    for block in text.split("-- name: ")[1:]:
+        name, _, body = block.partition("\n")
+        queries[name.strip()] = body.strip()
+    return queries
