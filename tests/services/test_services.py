@@ -1,0 +1,50 @@
+"""The services themselves: what other tests take for granted about them."""
+
+import psycopg
+import pytest
+from playwright.async_api import Page
+
+from tests.services.postgres import TimescaleServer
+
+
+def fetch(url: str, query: str) -> object:
+    with psycopg.connect(url, autocommit=True) as db:
+        row = db.execute(query.encode()).fetchone()
+    return row and row[0]
+
+
+def test_database_is_migrated_and_has_timescaledb(database_url: str) -> None:
+    assert fetch(database_url, "select count(*) > 0 from schema_migration")
+    assert fetch(database_url, "select extversion from pg_extension where extname = 'timescaledb'")
+    assert fetch(database_url, "show fsync") == "on"
+
+
+def test_plain_database_is_migrated_and_has_no_extension(plain_database_url: str) -> None:
+    assert fetch(plain_database_url, "select count(*) > 0 from schema_migration")
+    assert fetch(plain_database_url, "select string_agg(extname, ',') from pg_extension") == "plpgsql"
+
+
+def test_each_test_has_a_database_of_its_own(database_url: str, empty_database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute("create table only_here (x int)")
+    assert fetch(empty_database_url, "select to_regclass('only_here') is null")
+    assert fetch(empty_database_url, "select to_regclass('schema_migration') is null")
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_server_comes_back_with_what_was_committed(timescale: TimescaleServer, database_url: str, how: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute("create table kept as select 42 as answer")
+        getattr(timescale, how)()
+        with pytest.raises(psycopg.OperationalError):
+            db.execute("select 1")
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(database_url)
+    timescale.start()
+    assert fetch(database_url, "select answer from kept") == 42
+
+
+async def test_browser_runs_scripts_and_has_chinese(page: Page) -> None:
+    await page.set_content("<p>跌倒</p><script>document.title = navigator.language</script>")
+    assert await page.title() == "zh-CN"
+    assert await page.inner_text("p") == "跌倒"
