@@ -5,7 +5,9 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-Answer = Literal["acknowledged", "already_acknowledged", "resolved", "cancelled", "cleared", "noted", "closed", "unknown"]
+Answer = Literal[
+    "acknowledged", "already_acknowledged", "resolved", "cancelled", "cleared", "noted", "closed", "unknown"
+]
 """`closed`: it was resolved or cancelled before; `unknown`: there is no such alert."""
 Outcome = Literal["true", "false", "drill", "technical"]
 

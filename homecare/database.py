@@ -39,7 +39,7 @@ def migrate(url: str) -> list[str]:
             "create table if not exists schema_migration (name text primary key, sha256 text not null,"
             " applied_at timestamptz not null default now())"
         )
-        known = dict(db.execute("select name, sha256 from schema_migration").fetchall())
+        known = _applied(db)
         _refuse_foreign(known)
         for name, sql in migrations():
             if name in known:
@@ -55,7 +55,7 @@ def migrate(url: str) -> list[str]:
 def require_migrated(db: psycopg.Connection) -> None:
     """Raises NotMigrated unless the database has exactly this program's migrations."""
     exists = db.execute("select to_regclass('schema_migration') is not null").fetchone()
-    known = dict(db.execute("select name, sha256 from schema_migration").fetchall()) if exists and exists[0] else {}
+    known = _applied(db) if exists and exists[0] else {}
     _refuse_foreign(known)
     missing = [name for name, _ in migrations() if name not in known]
     if missing:
@@ -66,6 +66,11 @@ def check_database(url: str) -> None:
     """At a process's start: reachable and migrated, else DatabaseUnavailable or NotMigrated."""
     with unavailable(), psycopg.connect(url, autocommit=True, connect_timeout=5) as db:
         require_migrated(db)
+
+
+def _applied(db: psycopg.Connection) -> dict[str, str]:
+    rows = db.execute("select name, sha256 from schema_migration").fetchall()
+    return {str(name): str(digest) for name, digest in rows}
 
 
 def _refuse_foreign(known: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ async def readiness(checks: Mapping[str, Check]) -> tuple[bool, dict[str, bool]]
     for name, check in checks.items():
         try:
             answers[name] = await check()
-        except Exception:  # whatever went wrong, the answer is "not ready"
+        except Exception:  # noqa: BLE001 — whatever went wrong, the answer is "not ready"
             answers[name] = False
     return all(answers.values()), answers
 

@@ -66,7 +66,7 @@ class Samples:
 
     @classmethod
     def empty(cls, n: int) -> Self:
-        """n rows with everything missing; integers that have no "missing" are 0."""
+        """Make n rows with everything missing; integers that have no "missing" are 0."""
         f32 = np.float32
         return cls(
             device=np.zeros(n, np.int32),

@@ -29,7 +29,9 @@ class Vault:
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
-            raise SettingsError("HOMECARE_SECRET_KEY", "is not the key this database's secrets were sealed with") from None
+            raise SettingsError(
+                "HOMECARE_SECRET_KEY", "is not the key this database's secrets were sealed with"
+            ) from None
 
     def sign_link(self, data: dict[str, Any]) -> str:
         """URL-safe text that holds `data` and its proof."""

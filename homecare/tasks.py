@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
@@ -44,18 +43,14 @@ async def run_tasks(stop: asyncio.Event, tasks: Mapping[str, Coroutine[Any, Any,
 
 
 def run(main: Main) -> int:
-    """Run `main(stop)` until it returns; SIGTERM and SIGINT set `stop`. Returns the exit status (0, 1)."""
+    """Run `main(stop)` until it returns; SIGTERM and SIGINT set `stop`. Returns the exit status; errors pass through."""
 
     async def guarded() -> int:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sign, stop.set)
-        try:
-            await main(stop)
-        except HomecareError as error:
-            print(f"homecare: {error}", file=sys.stderr, flush=True)
-            return 1
+        await main(stop)
         return 0
 
     return asyncio.run(guarded())

@@ -26,7 +26,9 @@ def call(module: str, **arguments: object) -> None:
 
 @app.command()
 def demo(
-    check: Annotated[bool, typer.Option("--check", help="Play the night fall once, verify every step, and end.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Play the night fall once, verify every step, and end.")
+    ] = False,
     data: Annotated[str, typer.Option(help="Folder the demo's database and broker live in.")] = "",
 ) -> None:
     """Everything on one machine, simulated homes included."""
