@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], int]
 """Returns Unix milliseconds, UTC."""
@@ -21,7 +21,7 @@ def to_datetime(ms: int) -> datetime:
 
 def to_ms(moment: datetime) -> int:
     """Aware datetime -> Unix milliseconds, rounded down."""
-    return int(moment.timestamp() * 1000)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def to_rfc3339(moment: datetime) -> str:
