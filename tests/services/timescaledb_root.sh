@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Makes the folder the tests' database runs in: a minimal Debian trixie with PostgreSQL 17 and TimescaleDB (the Apache
-# build), shared between clones of this project. Prints its path on the last line. Safe to run twice, or at once.
+# build), and with docker-compose to check docker-compose.yml; shared between clones of this project.
+# Prints its path on the last line. Safe to run twice, or at once.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../../deploy/setup/common.sh"
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/homecare
-root=$cache/trixie-postgresql-17-timescaledb
-packages=postgresql-17,postgresql-17-timescaledb
+root=$cache/trixie-1
+packages=postgresql-17,postgresql-17-timescaledb,docker-compose
 
 if [ -x "$root/usr/lib/postgresql/17/bin/postgres" ]; then
     echo "$root"
@@ -29,7 +30,7 @@ if [ ! -x "$root/usr/lib/postgresql/17/bin/postgres" ]; then
     # shellcheck disable=SC2064 # the name is known now
     trap "as_root rm -rf --one-file-system '$new'" EXIT
     as_root debootstrap --variant=minbase "--include=$packages" trixie "$new" ${mirror:+"$mirror"} |
-        sed -u -n -E 's/^I: (Retrieving Packages|Checking component|Unpacking the base|Configuring required|Installing base|Configuring postgresql-17|Base system).*/    &/p' >&2 ||
+        sed -u -n -E 's/^I: (Retrieving Packages|Unpacking the base|Configuring required|Installing base|Configuring postgresql-17|Base system).*/    &/p' >&2 ||
         die "debootstrap could not make it; see $new/debootstrap/debootstrap.log"
     as_root rm -rf "$new/var/cache/apt/archives" "$new/var/lib/postgresql/17"
     as_root chmod 755 "$new"
