@@ -13,7 +13,9 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Browser, Page
 
+from homecare.broker import Broker
 from homecare.database import migrate
+from homecare.errors import BrokerUnavailable
 from tests.services.browser import open_browser, open_page
 from tests.services.databases import Databases, GivenServer
 from tests.services.errors import ServiceMissing
@@ -129,6 +131,36 @@ def _database(server: Databases, template: str) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
     yield server.create_database(name, template=template)
     server.drop_database(name)
+
+
+@pytest.fixture
+def broker(service_directory: Path) -> Iterator[Broker]:
+    """A Mosquitto of the test's own, with the project's configuration; `set_users` lets devices in."""
+    started = Broker(service_directory / f"broker-{uuid4().hex[:8]}")
+    try:
+        started.start()
+    except BrokerUnavailable as error:
+        missing(ServiceMissing("Mosquitto", str(error)))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+async def processes(
+    request: pytest.FixtureRequest, tmp_path: Path, database_url: str, broker: Broker
+) -> AsyncIterator[Processes]:
+    """Starts real processes on the test's own database and broker; webhooks may go to this machine, over http."""
+    environment = {
+        "HOMECARE_DATABASE_URL": database_url,
+        "HOMECARE_MQTT_URL": broker.url(),
+        "HOMECARE_SECRET_KEY": "a secret of the tests, 32 characters at least",
+        "HOMECARE_WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8",
+        "HOMECARE_WEBHOOK_ALLOW_HTTP": "true",
+    }
+    own = Processes(tmp_path, environment)
+    request.node.stash[PROCESSES] = own
+    yield own
+    await own.close()
 
 
 @pytest.fixture(scope="session")

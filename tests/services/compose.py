@@ -15,7 +15,8 @@ PROJECT = Path(__file__).parents[2]
 
 def compose_program() -> list[str]:
     """Docker's own plugin, or the program in the tests' Debian folder. Raises ServiceMissing."""
-    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+    asked = ["docker", "compose", "version"]
+    if shutil.which("docker") and subprocess.run(asked, check=False, capture_output=True).returncode == 0:
         return ["docker", "compose"]
     if found := shutil.which("docker-compose"):
         return [found]

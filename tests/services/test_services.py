@@ -1,10 +1,13 @@
 """The services themselves: what other tests take for granted about them."""
 
+import aiomqtt
 import psycopg
 import pytest
 from playwright.async_api import Page
 
+from homecare.broker import Broker
 from tests.services.postgres import TimescaleServer
+from tests.services.processes import Processes
 
 
 def fetch(url: str, query: str) -> object:
@@ -48,3 +51,27 @@ async def test_browser_runs_scripts_and_has_chinese(page: Page) -> None:
     await page.set_content("<p>跌倒</p><script>document.title = navigator.language</script>")
     assert await page.title() == "zh-CN"
     assert await page.inner_text("p") == "跌倒"
+
+
+async def test_broker_lets_a_device_in_after_set_users_and_nobody_else(broker: Broker) -> None:
+    broker.set_users({"band-1": "a password"})
+
+    def client(user: str, password: str) -> aiomqtt.Client:
+        return aiomqtt.Client("127.0.0.1", broker.port, username=user, password=password, identifier=user)
+
+    async with client("band-1", "a password") as device:
+        await device.publish("care/v1/520201/band-1/status", b"{}", qos=1)
+    with pytest.raises(aiomqtt.MqttError):
+        async with client("band-1", "another"):
+            pass
+
+
+async def test_processes_are_the_real_command_with_the_tests_settings(processes: Processes) -> None:
+    process = await processes.start("migrate", ready=False)
+    assert await process.ended() == 0, process.tail()
+
+
+async def test_settings_given_to_one_process_replace_the_common_ones(processes: Processes) -> None:
+    process = await processes.start("migrate", ready=False, database_url="postgresql://127.0.0.1:1/nowhere")
+    assert await process.ended() == 1
+    assert "database" in process.tail()
