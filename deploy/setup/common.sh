@@ -24,10 +24,15 @@ apt_install() {
         die "please install $* ($why), then run make again"
     fi
     say "installing $* ($why)"
-    as_root apt-get install -y -q --no-install-recommends "$@" && return
+    apt_quietly "$@" && return
     say "package lists are missing or old: refreshing them"
-    as_root apt-get update -q && as_root apt-get install -y -q --no-install-recommends "$@" && return
+    as_root apt-get update -qq && apt_quietly "$@" && return
     die "apt-get could not install $* ($why); please install it, then run make again"
+}
+
+# The packages as they are set up; all that apt has against it goes to standard error.
+apt_quietly() {
+    as_root apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "$@" | sed -u -n 's/^Setting up/    &/p'
 }
 
 # current STAMP FILE…: whether the stamp was made from these files, here; prints nothing.
