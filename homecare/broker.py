@@ -71,7 +71,7 @@ def write_private(path: Path, text: str) -> None:
     """Replace `path` at once, readable by nobody but its folder's owner."""
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     if os.geteuid() == 0:
         owner = path.parent.stat()
@@ -160,7 +160,7 @@ class Broker:
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """kill -9: what a power cut does to it."""
+        """Kill -9: what a power cut does to it."""
         self._end(signal.SIGKILL)
 
     def tail(self) -> str:

@@ -1,0 +1,190 @@
+"""What a directory file holds, entry by entry; the shapes JSON and CSV share. What is wrong here, the database never sees."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from homecare.devices import DeviceKind
+from homecare.triggers import Kind
+
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
+AreaCode = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+Login = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
+Text = Annotated[str, Meta(min_length=1)]
+Rank = Annotated[int, Meta(ge=1)]
+Language = Literal["zh", "en"]
+WEBHOOK_SECRET = r"^whsec_[A-Za-z0-9+/]{32,86}={0,2}$"  # noqa: S105  # a pattern, not a secret
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Members that are left out take their default; unknown ones are refused, for they are typing errors."""
+
+
+class Area(Entry, frozen=True):
+    """One area of the tree; `parent` None: a root."""
+
+    code: AreaCode
+    level: Literal["province", "city", "county", "township", "village"]
+    name_zh: Text
+    name_en: Text
+    parent: AreaCode | None = None
+    timezone: str = "Asia/Shanghai"
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (ValueError, OSError, LookupError):
+            raise ValueError("timezone: expected an IANA name like Asia/Shanghai") from None
+
+
+class Resident(Entry, frozen=True):
+    """Someone who is cared for. `lat`, `lon`: home, WGS-84, degrees."""
+
+    id: Id
+    area: AreaCode
+    name: Text
+    card: Text | None = None
+    birth_date: dt.date | None = None
+    sex: Literal["f", "m", "x"] | None = None
+    phone: str | None = None
+    address: str | None = None
+    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    language: Language = "zh"
+    conditions: list[str] = []
+
+    def __post_init__(self) -> None:
+        if (self.lat is None) != (self.lon is None):
+            raise ValueError("lat, lon: expected both or neither")
+
+
+class Channel(Entry, frozen=True):
+    """A way to a contact. `secret` (webhook): `whsec_` + base64 of 24..64 bytes; left out, the stored one stays."""
+
+    kind: Text
+    address: Text
+    secret: Annotated[str, Meta(pattern=WEBHOOK_SECRET)] | None = None
+
+
+class Contact(Entry, frozen=True):
+    """Someone who is told; `channels` are tried in their order."""
+
+    id: Id
+    name: Text
+    role: Literal["family", "neighbour", "village_doctor", "grid_worker", "service", "other"]
+    area: AreaCode | None = None
+    phone: str | None = None
+    language: Language = "zh"
+    channels: list[Channel] = []
+
+
+class ResidentContact(Entry, frozen=True):
+    """`contact` is the resident's contact of this rank, the first being 1. A file states all of a resident's contacts."""
+
+    resident: Id
+    contact: Id
+    rank: Rank
+    relation: str = ""
+
+
+class Device(Entry, frozen=True):
+    """`interval_s`: seconds between two normal telemetry messages.
+
+    `wearer` left out: whoever wears it goes on; null: nobody any more. `since`: from when, now if left out.
+    `password` is plain, or a hash as Mosquitto's password file holds it; left out, the stored one stays.
+    """
+
+    id: Id
+    area: AreaCode
+    kind: DeviceKind
+    model: str | None = None
+    interval_s: Annotated[float, Meta(gt=0, le=86_400 * 7)] = 60
+    wearer: Id | UnsetType | None = UNSET
+    since: Annotated[dt.datetime, Meta(tz=True)] | None = None
+    password: Text | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind == "kiosk" and isinstance(self.wearer, str):
+            raise ValueError("wearer: a kiosk serves many, nobody can wear it")
+        if self.password is not None and ":" in self.id:
+            raise ValueError(
+                "password: a ':' in the id ends the name in the broker's password file; use a client certificate"
+            )
+
+
+class Target(Entry, frozen=True):
+    """Exactly one of: the resident's contact of a rank, a contact by id, the area's operators."""
+
+    contact_rank: Rank | None = None
+    contact: Id | None = None
+    operators: bool = False
+
+    def __post_init__(self) -> None:
+        if sum((self.contact_rank is not None, self.contact is not None, self.operators)) != 1:
+            raise ValueError("to: expected exactly one of contact_rank, contact, operators")
+
+
+class Step(Entry, frozen=True):
+    """`delay_s`: seconds after the step before (the first: after the alert opened)."""
+
+    delay_s: Annotated[float, Meta(ge=0)]
+    to: Annotated[list[Target], Meta(min_length=1)]
+
+
+class Policy(Entry, frozen=True):
+    """Who is told when; for an area and all below it, or for one resident. `kinds` None: every kind of alert."""
+
+    id: Id
+    steps: Annotated[list[Step], Meta(min_length=1)]
+    area: AreaCode | None = None
+    resident: Id | None = None
+    kinds: list[Kind] | None = None
+    repeat_s: Annotated[int, Meta(ge=5)] = 60
+
+    def __post_init__(self) -> None:
+        if (self.area is None) == (self.resident is None):
+            raise ValueError("area, resident: expected exactly one of the two")
+
+
+class Operator(Entry, frozen=True):
+    """`password` is plain (10 characters at least) or an argon2id hash; left out, the stored one stays."""
+
+    login: Login
+    name: Text
+    area: AreaCode
+    role: Literal["operator", "doctor", "manager", "auditor"] = "operator"
+    language: Language = "zh"
+    password: Annotated[str, Meta(min_length=10)] | None = None
+
+
+class Directory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A whole file, in the order it is written to the database."""
+
+    areas: list[Area] = []
+    residents: list[Resident] = []
+    contacts: list[Contact] = []
+    resident_contacts: list[ResidentContact] = []
+    devices: list[Device] = []
+    policies: list[Policy] = []
+    operators: list[Operator] = []
+
+
+KINDS = Directory.__struct_fields__
+"""areas, residents, …: what a file or a folder may hold."""
+
+
+@dataclass(slots=True)
+class Source:
+    """A directory and where each of its entries was read, for messages: `places["residents"][3]` is entry 4's."""
+
+    directory: Directory
+    places: dict[str, list[str]] = field(default_factory=dict)
+
+    def place(self, kind: str, index: int) -> str:
+        """Where entry `index` (from 0) of `kind` stands."""
+        places = self.places.get(kind)
+        return places[index] if places else f"{kind}[{index}]"

@@ -1,0 +1,170 @@
+-- Import: each statement states one entry and returns a row where it changed something (`added` or not), none where it
+-- was so already. Export: one statement per kind, in the order of the file.
+
+-- name: put_area
+insert into area (code, parent, level, name_zh, name_en, timezone)
+values (%(code)s, %(parent)s, %(level)s, %(name_zh)s, %(name_en)s, %(timezone)s)
+on conflict (code) do update
+set parent = excluded.parent, level = excluded.level, name_zh = excluded.name_zh, name_en = excluded.name_en,
+    timezone = excluded.timezone
+where (area.parent, area.level, area.name_zh, area.name_en, area.timezone)
+    is distinct from (excluded.parent, excluded.level, excluded.name_zh, excluded.name_en, excluded.timezone)
+returning xmax = 0 as added
+
+-- name: put_resident
+insert into resident (id, card, area, name, birth_date, sex, phone, address, lat, lon, language, conditions)
+values (%(id)s, %(card)s, %(area)s, %(name)s, %(birth_date)s, %(sex)s, %(phone)s, %(address)s, %(lat)s, %(lon)s,
+        %(language)s, %(conditions)s)
+on conflict (id) do update
+set card = excluded.card, area = excluded.area, name = excluded.name, birth_date = excluded.birth_date, sex = excluded.sex,
+    phone = excluded.phone, address = excluded.address, lat = excluded.lat, lon = excluded.lon,
+    language = excluded.language, conditions = excluded.conditions
+where (resident.card, resident.area, resident.name, resident.birth_date, resident.sex, resident.phone, resident.address,
+       resident.lat, resident.lon, resident.language, resident.conditions)
+    is distinct from (excluded.card, excluded.area, excluded.name, excluded.birth_date, excluded.sex, excluded.phone,
+       excluded.address, excluded.lat, excluded.lon, excluded.language, excluded.conditions)
+returning xmax = 0 as added
+
+-- name: put_contact
+insert into contact (id, name, role, area, phone, language)
+values (%(id)s, %(name)s, %(role)s, %(area)s, %(phone)s, %(language)s)
+on conflict (id) do update
+set name = excluded.name, role = excluded.role, area = excluded.area, phone = excluded.phone, language = excluded.language
+where (contact.name, contact.role, contact.area, contact.phone, contact.language)
+    is distinct from (excluded.name, excluded.role, excluded.area, excluded.phone, excluded.language)
+returning xmax = 0 as added
+
+-- name: channels_of
+select rank, kind, address, secret from channel where contact = %(contact)s order by rank
+
+-- name: add_channel
+insert into channel (contact, rank, kind, address, secret)
+values (%(contact)s, %(rank)s, %(kind)s, %(address)s, %(secret)s)
+
+-- name: change_channel
+-- The old secret goes on signing beside the new one for a day. A new address or secret is a new chance for a disabled one.
+update channel set kind = %(kind)s, address = %(address)s, secret = %(secret)s, disabled_at = null, disabled_reason = null,
+    previous_secret = case when %(rotated)s then secret else previous_secret end,
+    previous_secret_until = case when %(rotated)s then now() + interval '1 day' else previous_secret_until end
+where contact = %(contact)s and rank = %(rank)s
+
+-- name: remove_channels
+delete from channel where contact = %(contact)s and rank > %(last)s returning rank
+
+-- name: contacts_of
+select contact, rank, relation from resident_contact
+where resident = (select key from resident where id = %(resident)s) order by rank
+
+-- name: remove_contacts
+delete from resident_contact where resident = (select key from resident where id = %(resident)s)
+
+-- name: add_contact
+insert into resident_contact (resident, contact, rank, relation)
+select key, %(contact)s, %(rank)s, %(relation)s from resident where id = %(resident)s returning resident
+
+-- name: password_of_device
+select mqtt_password from device where id = %(id)s
+
+-- name: put_device
+insert into device (id, area, kind, model, interval_s, mqtt_password)
+values (%(id)s, %(area)s, %(kind)s, %(model)s, %(interval_s)s, %(mqtt_password)s)
+on conflict (id) do update
+set area = excluded.area, kind = excluded.kind, model = coalesce(excluded.model, device.model),
+    interval_s = excluded.interval_s, mqtt_password = excluded.mqtt_password
+where (device.area, device.kind, device.model, device.interval_s, device.mqtt_password)
+    is distinct from (excluded.area, excluded.kind, coalesce(excluded.model, device.model), excluded.interval_s,
+       excluded.mqtt_password)
+returning xmax = 0 as added
+
+-- name: worn_by
+select wearing.id, resident.id from wearing join resident on resident.key = wearing.resident
+where wearing.device = (select key from device where id = %(device)s) and wearing.until is null
+
+-- name: end_wearing
+update wearing set until = greatest(coalesce(%(until)s, now()), since + interval '1 millisecond') where id = %(id)s
+
+-- name: add_wearing
+insert into wearing (device, resident, since)
+select device.key, resident.key, coalesce(%(since)s, now()) from device, resident
+where device.id = %(device)s and resident.id = %(resident)s returning id
+
+-- name: put_policy
+insert into policy (id, area, resident, kinds, repeat_s)
+values (%(id)s, %(area)s, (select key from resident where id = %(resident)s), %(kinds)s, %(repeat_s)s)
+on conflict (id) do update
+set area = excluded.area, resident = excluded.resident, kinds = excluded.kinds, repeat_s = excluded.repeat_s
+where (policy.area, policy.resident, policy.kinds, policy.repeat_s)
+    is distinct from (excluded.area, excluded.resident, excluded.kinds, excluded.repeat_s)
+returning xmax = 0 as added
+
+-- name: targets_of
+select step, delay_s, contact_rank, contact, coalesce(operators, false) as operators
+from policy_step left join step_target using (policy, step) where policy = %(policy)s order by step, n
+
+-- name: remove_steps
+delete from policy_step where policy = %(policy)s
+
+-- name: add_step
+insert into policy_step (policy, step, delay_s) values (%(policy)s, %(step)s, %(delay_s)s)
+
+-- name: add_target
+insert into step_target (policy, step, n, contact, contact_rank, operators)
+values (%(policy)s, %(step)s, %(n)s, %(contact)s, %(contact_rank)s, %(operators)s)
+
+-- name: password_of_operator
+select password_hash from operator where login = %(login)s
+
+-- name: put_operator
+insert into operator (login, name, role, area, language, password_hash)
+values (%(login)s, %(name)s, %(role)s, %(area)s, %(language)s, %(password_hash)s)
+on conflict (login) do update
+set name = excluded.name, role = excluded.role, area = excluded.area, language = excluded.language,
+    password_hash = excluded.password_hash
+where (operator.name, operator.role, operator.area, operator.language, operator.password_hash)
+    is distinct from (excluded.name, excluded.role, excluded.area, excluded.language, excluded.password_hash)
+returning xmax = 0 as added
+
+-- name: record
+insert into log (actor, action, detail) values ('system', %(action)s, %(detail)s)
+
+-- name: areas
+with recursive tree as (
+    select code, array[code] as path from area where parent is null
+    union all
+    select area.code, tree.path || area.code from area join tree on area.parent = tree.code)
+select code, parent, level, name_zh, name_en, timezone from area join tree using (code) order by path
+
+-- name: residents
+select id, card, area, name, birth_date, sex, phone, address, lat, lon, language, conditions from resident order by id
+
+-- name: contacts
+select id, name, role, area, phone, language from contact order by id
+
+-- name: channels
+select contact, kind, address, secret from channel order by contact, rank
+
+-- name: resident_contacts
+select resident.id as resident, contact, rank, relation
+from resident_contact join resident on resident.key = resident_contact.resident order by resident.id, rank
+
+-- name: devices
+select device.id, device.area, device.kind, model, interval_s, resident.id as wearer, wearing.since, mqtt_password as password
+from device
+left join wearing on wearing.device = device.key and wearing.until is null
+left join resident on resident.key = wearing.resident
+where device.revoked_at is null order by device.id
+
+-- name: policies
+select policy.id, policy.area, resident.id as resident, kinds, repeat_s
+from policy left join resident on resident.key = policy.resident order by policy.id
+
+-- name: operators
+select login, name, role, area, language, password_hash as password from operator where disabled_at is null order by login
+
+-- name: mqtt_passwords
+-- What the broker's password file holds. A ':' would end the name there: such devices have client certificates.
+select id, mqtt_password from device
+where mqtt_password is not null and revoked_at is null and position(':' in id) = 0
+
+-- name: set_mqtt_password
+update device set mqtt_password = %(password)s where id = %(id)s returning id

@@ -1,0 +1,308 @@
+"""Import and export: a file's entries into the database, all or nothing, and back. Importing twice changes nothing."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+import psycopg
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from homecare.broker import hash_password, verify_password
+from homecare.database import load_queries, require_migrated, unavailable
+from homecare.directory.entries import (
+    KINDS,
+    Area,
+    Channel,
+    Contact,
+    Device,
+    Directory,
+    Operator,
+    Policy,
+    Resident,
+    ResidentContact,
+    Source,
+)
+from homecare.errors import InputError
+from homecare.secrets import Vault
+
+_SQL = load_queries("homecare.directory")
+_HASHER = PasswordHasher()
+Outcome = str
+"""`added`, `changed` or `unchanged`."""
+
+
+def import_directory(url: str, source: Source, vault: Vault) -> dict[str, Counter[Outcome]]:
+    """Write all entries in one transaction; counts of added, changed, unchanged by kind.
+
+    Raises:
+        InputError: an entry contradicts another or the database; nothing was written.
+        DatabaseUnavailable, NotMigrated: nothing was written.
+    """
+    with unavailable(), psycopg.connect(url) as db:
+        require_migrated(db)
+        counts = _Import(db, source, vault).run()
+        detail = {kind: dict(count) for kind, count in counts.items()}
+        db.execute(_SQL["record"], {"action": "directory.imported", "detail": Jsonb(detail)})
+    return counts
+
+
+class _Import:
+    def __init__(self, db: psycopg.Connection, source: Source, vault: Vault) -> None:
+        self._db, self._source, self._vault = db, source, vault
+
+    def run(self) -> dict[str, Counter[Outcome]]:
+        given = self._source.directory
+        writers: dict[str, Callable[[Any], Outcome]] = {
+            "areas": self._area,
+            "residents": self._resident,
+            "contacts": self._contact,
+            "devices": self._device,
+            "policies": self._policy,
+            "operators": self._operator,
+        }
+        counts: dict[str, Counter[Outcome]] = {}
+        for kind in KINDS:
+            entries = list(enumerate(getattr(given, kind)))
+            if not entries:
+                continue
+            if kind == "resident_contacts":
+                counts[kind] = Counter(self._contacts_of(group) for group in _by_resident(entries))
+                continue
+            if kind == "areas":
+                entries = _parents_first(entries)
+            counts[kind] = Counter(self._put(kind, index, entry, writers[kind]) for index, entry in entries)
+        return counts
+
+    def _put(self, kind: str, index: int, entry: Any, write: Callable[[Any], Outcome]) -> Outcome:
+        place = self._source.place(kind, index)
+        try:
+            return write(entry)
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
+        except (psycopg.IntegrityError, psycopg.DataError) as error:
+            raise InputError(f"{place}: {_what(error)}") from None
+
+    def _run(self, query: str, **parameters: object) -> list[tuple[Any, ...]]:
+        cursor = self._db.execute(_SQL[query], parameters)
+        return cursor.fetchall() if cursor.description else []
+
+    def _upsert(self, query: str, **parameters: object) -> Outcome:
+        rows = self._run(query, **parameters)
+        return ("added" if rows[0][0] else "changed") if rows else "unchanged"
+
+    def _area(self, area: Area) -> Outcome:
+        return self._upsert("put_area", **msgspec.structs.asdict(area))
+
+    def _resident(self, resident: Resident) -> Outcome:
+        return self._upsert("put_resident", **msgspec.structs.asdict(resident))
+
+    def _contact(self, contact: Contact) -> Outcome:
+        own = {name: value for name, value in msgspec.structs.asdict(contact).items() if name != "channels"}
+        outcome = self._upsert("put_contact", **own)
+        stored = {row[0]: row[1:] for row in self._run("channels_of", contact=contact.id)}
+        changes = [
+            self._channel(contact.id, rank, channel, stored.get(rank))
+            for rank, channel in enumerate(contact.channels, start=1)
+        ]
+        removed = self._run("remove_channels", contact=contact.id, last=len(contact.channels))
+        return "changed" if outcome == "unchanged" and (any(changes) or removed) else outcome
+
+    def _channel(self, contact: str, rank: int, channel: Channel, was: tuple[Any, ...] | None) -> bool:
+        old = self._vault.open(bytes(was[2])) if was and was[2] is not None else None
+        secret = channel.secret or (old if was and was[1] == channel.address else None)
+        if channel.kind == "webhook" and secret is None:
+            raise InputError(f"channel {rank}, secret: a new webhook address needs one")
+        if was == (channel.kind, channel.address, was and was[2]) and secret == old:
+            return False
+        row = {
+            "contact": contact,
+            "rank": rank,
+            "kind": channel.kind,
+            "address": channel.address,
+            "secret": None if secret is None else self._vault.seal(secret),
+        }
+        if was is None:
+            self._run("add_channel", **row)
+        else:
+            rotated = old is not None and secret != old and was[1] == channel.address
+            self._run("change_channel", **row, rotated=rotated)
+        return True
+
+    def _contacts_of(self, entries: list[tuple[int, ResidentContact]]) -> Outcome:
+        resident = entries[0][1].resident
+        stored = self._run("contacts_of", resident=resident)
+        wanted = sorted((e.rank, e.contact, e.relation) for _, e in entries)
+        if wanted == [(rank, contact, relation) for contact, rank, relation in stored]:
+            return "unchanged"
+        self._run("remove_contacts", resident=resident)
+        for index, entry in entries:
+            self._put("resident_contacts", index, entry, self._resident_contact)
+        return "changed" if stored else "added"
+
+    def _resident_contact(self, entry: ResidentContact) -> Outcome:
+        if not self._run("add_contact", **msgspec.structs.asdict(entry)):
+            raise InputError(f"resident: there is no resident {entry.resident}")
+        return "added"
+
+    def _device(self, device: Device) -> Outcome:
+        outcome = self._upsert(
+            "put_device",
+            id=device.id,
+            area=device.area,
+            kind=device.kind,
+            model=device.model,
+            interval_s=device.interval_s,
+            mqtt_password=self._device_hash(device),
+        )
+        if device.wearer is msgspec.UNSET:
+            return outcome
+        worn = self._run("worn_by", device=device.id)
+        if (worn[0][1] if worn else None) == device.wearer:
+            return outcome
+        if worn:
+            self._run("end_wearing", id=worn[0][0], until=device.since)
+        if device.wearer is not None and not self._run(
+            "add_wearing", device=device.id, resident=device.wearer, since=device.since
+        ):
+            raise InputError(f"wearer: there is no resident {device.wearer}")
+        return "changed" if outcome == "unchanged" else outcome
+
+    def _device_hash(self, device: Device) -> str | None:
+        rows = self._run("password_of_device", id=device.id)
+        stored: str | None = rows[0][0] if rows else None
+        given = device.password
+        if given is None or given == stored:
+            return stored
+        if given.startswith("$7$"):
+            return given
+        return stored if stored and verify_password(given, stored) else hash_password(given)
+
+    def _policy(self, policy: Policy) -> Outcome:
+        outcome = self._upsert(
+            "put_policy",
+            id=policy.id,
+            area=policy.area,
+            resident=policy.resident,
+            kinds=policy.kinds,
+            repeat_s=policy.repeat_s,
+        )
+        wanted = [
+            (n, step.delay_s, target.contact_rank, target.contact, target.operators)
+            for n, step in enumerate(policy.steps, start=1)
+            for target in step.to
+        ]
+        if wanted == self._run("targets_of", policy=policy.id):
+            return outcome
+        self._run("remove_steps", policy=policy.id)
+        for number, step in enumerate(policy.steps, start=1):
+            self._run("add_step", policy=policy.id, step=number, delay_s=step.delay_s)
+            for n, target in enumerate(step.to, start=1):
+                self._run("add_target", policy=policy.id, step=number, n=n, **msgspec.structs.asdict(target))
+        return "changed" if outcome == "unchanged" else outcome
+
+    def _operator(self, operator: Operator) -> Outcome:
+        rows = self._run("password_of_operator", login=operator.login)
+        stored: str | None = rows[0][0] if rows else None
+        if operator.password is None and stored is None:
+            raise InputError("password: a new operator needs one")
+        given = {k: v for k, v in msgspec.structs.asdict(operator).items() if k != "password"}
+        return self._upsert("put_operator", **given, password_hash=_operator_hash(operator.password, stored))
+
+
+def _operator_hash(given: str | None, stored: str | None) -> str | None:
+    if given is None or given == stored or given.startswith("$argon2id$"):
+        return given or stored
+    if stored:
+        try:
+            _HASHER.verify(stored, given)
+        except (VerifyMismatchError, InvalidHashError):
+            return _HASHER.hash(given)
+        return stored
+    return _HASHER.hash(given)
+
+
+def _parents_first(entries: list[tuple[int, Area]]) -> list[tuple[int, Area]]:
+    waiting = {area.code: (index, area) for index, area in entries}
+    ordered: list[tuple[int, Area]] = []
+    while waiting:
+        free = [code for code, (_, area) in waiting.items() if area.parent not in waiting or area.parent == code]
+        # In a circle none is free: the database says so of the first.
+        ordered += [waiting.pop(code) for code in free or list(waiting)]
+    return ordered
+
+
+def _by_resident(entries: list[tuple[int, ResidentContact]]) -> Iterable[list[tuple[int, ResidentContact]]]:
+    groups: dict[str, list[tuple[int, ResidentContact]]] = defaultdict(list)
+    for index, entry in entries:
+        groups[entry.resident].append((index, entry))
+    return groups.values()
+
+
+def _what(error: psycopg.Error) -> str:
+    """The database's objection in a line, with the detail that names the value."""
+    said = error.diag.message_detail or error.diag.message_primary or str(error)
+    return said.splitlines()[0]
+
+
+def export_directory(url: str, vault: Vault | None) -> Directory:
+    """Everything that is in force now. Webhook secrets only with a `vault`; passwords as hashes.
+
+    Raises:
+        DatabaseUnavailable, NotMigrated: it cannot be read.
+    """
+    with unavailable(), psycopg.connect(url) as db:
+        db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        require_migrated(db)
+
+        def rows(query: str, **parameters: object) -> list[dict[str, Any]]:
+            return db.cursor(row_factory=dict_row).execute(_SQL[query], parameters).fetchall()
+
+        channels: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in rows("channels"):
+            sealed = row.pop("secret")
+            if vault and sealed is not None:
+                row["secret"] = vault.open(bytes(sealed))
+            channels[row.pop("contact")].append(row)
+        found: dict[str, list[dict[str, Any]]] = {kind: rows(kind) for kind in KINDS}
+        for contact in found["contacts"]:
+            contact["channels"] = channels[contact["id"]]
+        for policy in found["policies"]:
+            policy["steps"] = _steps(rows("targets_of", policy=policy["id"]))
+        db.execute(_SQL["record"], {"action": "directory.exported", "detail": Jsonb({"secrets": vault is not None})})
+    return msgspec.convert(found, Directory)
+
+
+def _steps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    steps: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        step = steps.setdefault(row.pop("step"), {"delay_s": row.pop("delay_s"), "to": []})
+        row.pop("delay_s", None)
+        step["to"].append(row)
+    return list(steps.values())
+
+
+def renew_password(url: str, device: str, password: str) -> None:
+    """A new password for a registered device; the old one ends when the broker reads its file again. InputError."""
+    with unavailable(), psycopg.connect(url) as db:
+        require_migrated(db)
+        if not db.execute(_SQL["set_mqtt_password"], {"id": device, "password": hash_password(password)}).fetchall():
+            raise InputError(f"device {device}: not registered")
+        db.execute(_SQL["record"], {"action": "device.password_renewed", "detail": Jsonb({"device": device})})
+
+
+def device_is_registered(url: str, device: str) -> bool:
+    """Whether the directory has it."""
+    with unavailable(), psycopg.connect(url) as db:
+        require_migrated(db)
+        return bool(db.execute(_SQL["password_of_device"], {"id": device}).fetchall())
+
+
+def mqtt_passwords(url: str) -> dict[str, str]:
+    """Hash by device id: what the broker's password file holds."""
+    with unavailable(), psycopg.connect(url) as db:
+        require_migrated(db)
+        return dict(db.execute(_SQL["mqtt_passwords"]).fetchall())

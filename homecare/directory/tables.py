@@ -1,0 +1,179 @@
+"""Directory entries as CSV: one file per kind, known by its header; several rows for what is a list in JSON.
+
+A contact has a row per channel, a policy a row per step, its targets like `rank:1 contact:C-7 operators`.
+Lists (`conditions`, `kinds`) are separated by `;`. An empty cell is a member that is left out, but an empty `wearer` is null.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from homecare.directory.entries import KINDS, Contact, Directory, Policy, Source, Target
+from homecare.errors import InputError
+
+Row = dict[str, str]
+Entry = dict[str, Any]
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "areas": ("code", "parent", "level", "name_zh", "name_en", "timezone"),
+    "residents": (
+        "id",
+        "card",
+        "area",
+        "name",
+        "birth_date",
+        "sex",
+        "phone",
+        "address",
+        "lat",
+        "lon",
+        "language",
+        "conditions",
+    ),
+    "contacts": ("id", "name", "role", "area", "phone", "language", "channel_kind", "address", "secret"),
+    "resident_contacts": ("resident", "contact", "rank", "relation"),
+    "devices": ("id", "area", "kind", "model", "interval_s", "wearer", "since", "password"),
+    "policies": ("id", "area", "resident", "kinds", "repeat_s", "delay_s", "to"),
+    "operators": ("login", "name", "role", "area", "language", "password"),
+}
+REQUIRED: dict[str, frozenset[str]] = {
+    "areas": frozenset({"code", "level", "name_zh"}),
+    "residents": frozenset({"id", "area", "name"}),
+    "contacts": frozenset({"id", "name", "role"}),
+    "resident_contacts": frozenset({"resident", "contact", "rank"}),
+    "devices": frozenset({"id", "area", "kind"}),
+    "policies": frozenset({"id", "delay_s", "to"}),
+    "operators": frozenset({"login", "name"}),
+}
+LISTS = ("conditions", "kinds")
+CHANNEL = {"channel_kind": "kind", "address": "address", "secret": "secret"}
+
+
+def read(path: Path, text: str) -> Source:
+    """The entries of one CSV file. InputError names the line and the column."""
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
+    kind = _kind(path, reader.fieldnames or ())
+    entries: dict[str, Entry] = {}
+    places: dict[str, str] = {}
+    try:
+        for row in reader:
+            place = f"{path}, line {reader.line_num}"
+            if None in row.values() or "" in row:
+                raise InputError(f"{place}: expected {len(reader.fieldnames or ())} cells")
+            _add(kind, {column: cell.strip() for column, cell in row.items()}, place, entries, places)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: {error}") from None
+    directory = Directory()
+    decoded = []
+    element = msgspec.inspect.type_info(Directory).fields[KINDS.index(kind)].type.item_type.cls  # type: ignore[attr-defined]
+    for key, entry in entries.items():
+        try:
+            decoded.append(msgspec.convert(entry, element, strict=False))
+        except msgspec.ValidationError as error:
+            problem = str(error).replace("`", "").replace(" - at $.", ", ")
+            raise InputError(f"{places[key]} ({key}): {problem[:1].lower() + problem[1:]}") from None
+    setattr(directory, kind, decoded)
+    return Source(directory, {kind: list(places.values())})
+
+
+def text(kind: str, directory: Directory) -> str:
+    """The CSV of one kind, header first."""
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, COLUMNS[kind], lineterminator="\n")
+    writer.writeheader()
+    for entry in getattr(directory, kind):
+        writer.writerows(_rows(entry))
+    return out.getvalue()
+
+
+def _kind(path: Path, header: Sequence[str]) -> str:
+    columns = {column.strip() for column in header}
+    fitting = [kind for kind in KINDS if REQUIRED[kind] <= columns <= set(COLUMNS[kind])]
+    if path.stem in fitting:
+        return path.stem
+    if len(fitting) == 1:
+        return fitting[0]
+    likely = path.stem if path.stem in COLUMNS else next((k for k in KINDS if REQUIRED[k] <= columns), "")
+    if likely:
+        wrong = sorted(columns - set(COLUMNS[likely])) or sorted(REQUIRED[likely] - columns)
+        raise InputError(
+            f"{path}, line 1: column {', '.join(wrong)} does not fit; {likely} has {', '.join(COLUMNS[likely])}"
+        )
+    raise InputError(f"{path}, line 1: expected the header of one of {', '.join(KINDS)}")
+
+
+def _add(kind: str, row: Row, place: str, entries: dict[str, Entry], places: dict[str, str]) -> None:
+    key = "/".join(row[c] for c in ("id", "code", "login", "resident", "rank") if c in row and c in REQUIRED[kind])
+    entry = _entry(row)
+    if kind == "contacts":
+        channel = {member: entry.pop(column) for column, member in CHANNEL.items() if column in entry}
+        entry["channels"] = [channel] if channel else []
+    elif kind == "policies":
+        step = {"delay_s": entry.pop("delay_s", None), "to": _targets(entry.pop("to", ""), place)}
+        entry["steps"] = [step]
+    if key in entries:
+        more = {"contacts": "channels", "policies": "steps"}.get(kind)
+        if more is None:
+            raise InputError(f"{place}: {key} is already stated at {places[key]}")
+        if {k: v for k, v in entry.items() if k != more} != {k: v for k, v in entries[key].items() if k != more}:
+            raise InputError(f"{place}: {key} differs from {places[key]}; further rows only add {more}")
+        entries[key][more] += entry[more]
+        return
+    entries[key], places[key] = entry, place
+
+
+def _entry(row: Row) -> Entry:
+    entry: Entry = {}
+    for column, cell in row.items():
+        if cell:
+            entry[column] = [part.strip() for part in cell.split(";") if part.strip()] if column in LISTS else cell
+        elif column == "wearer":
+            entry[column] = None
+    return entry
+
+
+def _targets(cell: str, place: str) -> list[Entry]:
+    targets: list[Entry] = []
+    for word in cell.split():
+        name, colon, value = word.partition(":")
+        if word == "operators":
+            targets.append({"operators": True})
+        elif colon and value and name in ("rank", "contact"):
+            targets.append({"contact_rank" if name == "rank" else "contact": value})
+        else:
+            raise InputError(f"{place}, to: {word}: expected rank:1, contact:ID or operators")
+    return targets
+
+
+def _rows(entry: Any) -> Iterable[Row]:
+    flat = {
+        name: _cell(value) for name, value in msgspec.to_builtins(entry).items() if name not in ("channels", "steps")
+    }
+    if isinstance(entry, Contact) and entry.channels:
+        for channel in entry.channels:
+            yield flat | {"channel_kind": channel.kind, "address": channel.address, "secret": channel.secret or ""}
+    elif isinstance(entry, Policy):
+        for step in entry.steps:
+            yield flat | {"delay_s": _cell(step.delay_s), "to": " ".join(map(_target, step.to))}
+    else:
+        yield flat
+
+
+def _target(target: Target) -> str:
+    if target.operators:
+        return "operators"
+    return f"rank:{target.contact_rank}" if target.contact_rank else f"contact:{target.contact}"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ";".join(map(str, value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
