@@ -21,7 +21,7 @@ from tests.services.databases import Databases, GivenServer
 from tests.services.errors import ServiceMissing
 from tests.services.inventory import given_database_url, inventory, services_required
 from tests.services.postgres import PostgresServer, TimescaleServer
-from tests.services.postgres_programs import PostgresWheel, TimescaleFolder
+from tests.services.postgres_programs import TimescalePrograms, WheelPrograms, timescale_folder
 from tests.services.processes import Processes
 
 TEMPLATE = "homecare_template"
@@ -67,12 +67,12 @@ def timescale_databases(service_directory: Path) -> Iterator[Databases]:
         if given_database_url():
             yield GivenServer(given_database_url())
             return
-        server = TimescaleServer(TimescaleFolder.find(), service_directory / "timescale")
+        server = TimescaleServer(TimescalePrograms(timescale_folder(), service_directory / "timescale"))
         server.start()
     except ServiceMissing as error:
         missing(error)
     yield server
-    server.stop()
+    server.remove()
 
 
 @pytest.fixture
@@ -111,14 +111,14 @@ def empty_database_url(timescale_databases: Databases) -> Iterator[str]:
 def plain_server(service_directory: Path) -> Iterator[PostgresServer]:
     """PostgreSQL without any extension, as the demo embeds it; migrated once."""
     try:
-        server = PostgresServer(PostgresWheel(), service_directory / "plain")
+        server = PostgresServer(WheelPrograms(service_directory / "plain"))
         server.start()
     except ServiceMissing as error:
         missing(error)
     migrate(server.create_database(TEMPLATE))
     server.seal_database(TEMPLATE)
     yield server
-    server.stop()
+    server.remove()
 
 
 @pytest.fixture

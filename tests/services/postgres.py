@@ -2,22 +2,22 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
-from typing import Protocol
 
 import psycopg
 
 from tests.services.databases import Databases
 from tests.services.errors import ServiceMissing
 from tests.services.ports import free_port
+from tests.services.postgres_programs import Programs
 
 STARTS_WITHIN = 20.0
 OPTIONS = (
     "listen_addresses=127.0.0.1",
-    "unix_socket_directories=/srv",
+    "unix_socket_directories=",
     "fsync=on",
     "max_connections=200",
     "max_worker_processes=32",
@@ -26,23 +26,13 @@ OPTIONS = (
 )
 
 
-class Programs(Protocol):
-    """Where `initdb` and `postgres` come from. `data` is the data directory's name as they see it."""
-
-    name: str
-    data: str
-    options: tuple[str, ...]
-
-    def command(self, directory: Path, program: str, *arguments: str) -> list[str]: ...
-
-
 class PostgresServer(Databases):
-    """One cluster in `directory`, on a free port of 127.0.0.1, superuser `postgres` without a password."""
+    """One cluster, on a free port of 127.0.0.1, superuser `postgres` without a password."""
 
-    def __init__(self, programs: Programs, directory: Path) -> None:
+    def __init__(self, programs: Programs) -> None:
         self.programs = programs
-        self.directory = directory
-        self.log = directory.with_suffix(".log")
+        self.log = programs.directory.with_suffix(".log")
+        self._data = f"{programs.inside}/data"
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -55,14 +45,11 @@ class PostgresServer(Databases):
 
     def start(self) -> None:
         """Start, or start again after `stop` or `kill`, and wait until it answers. Raises ServiceMissing."""
-        self.directory.mkdir(exist_ok=True)
-        if not any(self.directory.iterdir()):
-            made = self._run("initdb", "-D", self.programs.data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
-            self.log.write_text(made.stdout)
-            if made.returncode != 0:
-                raise ServiceMissing(self.programs.name, made.stdout.strip().splitlines()[-1])
+        self.programs.directory.mkdir(exist_ok=True)
+        if not any(self.programs.directory.iterdir()):
+            self._create()
         options = [f"-c{option}" for option in (*OPTIONS, f"port={self.port}", *self.programs.options)]
-        command = self.programs.command(self.directory, "postgres", "-D", self.programs.data, *options)
+        command = self.programs.command("postgres", "-D", self._data, *options)
         deadline = time.monotonic() + STARTS_WITHIN
         while not self._started(command, deadline):
             pass  # killed a moment ago, its last children may still hold the shared memory
@@ -75,18 +62,22 @@ class PostgresServer(Databases):
         """kill -9: what a power cut does to it."""
         self._end(signal.SIGKILL)
 
-    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        arguments = (*arguments, "--locale-provider=builtin", "--locale=C.UTF-8")
-        command = self.programs.command(self.directory, program, *arguments)
-        return subprocess.run(
-            command,
-            cwd="/",
-            env=_environment(),
-            check=False,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+    def remove(self) -> None:
+        """Stop it and forget its data."""
+        self.stop()
+        shutil.rmtree(self.programs.directory, ignore_errors=True)
+        self.log.unlink(missing_ok=True)
+
+    def _create(self) -> None:
+        locale = ("-E", "UTF8", "--locale-provider=builtin", "--locale=C.UTF-8")
+        command = self.programs.command("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", *locale)
+        with self.log.open("wb") as log:
+            made = subprocess.run(command, cwd="/", env=_environment(), check=False, stdout=log, stderr=log)
+        if made.returncode != 0:
+            raise ServiceMissing(self.programs.name, f"initdb: {self._tail()}")
+
+    def _tail(self) -> str:
+        return " | ".join(self.log.read_text(errors="replace").strip().splitlines()[-5:])
 
     def _started(self, command: list[str], deadline: float) -> bool:
         with self.log.open("ab") as log:
@@ -100,8 +91,7 @@ class PostgresServer(Databases):
                 return True
             time.sleep(0.02)
         self.kill()
-        tail = self.log.read_text(errors="replace").strip().splitlines()[-5:]
-        raise ServiceMissing(self.programs.name, "did not start: " + " | ".join(tail))
+        raise ServiceMissing(self.programs.name, f"did not start: {self._tail()}")
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
