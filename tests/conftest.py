@@ -104,7 +104,7 @@ def database_url(timescale_databases: Databases, template_database: str) -> Iter
 @pytest.fixture
 def empty_database_url(timescale_databases: Databases) -> Iterator[str]:
     """A TimescaleDB database of the test's own that nobody migrated."""
-    yield from _database(timescale_databases, "template1")
+    yield from _database(timescale_databases, "template0")
 
 
 @pytest.fixture(scope="session")

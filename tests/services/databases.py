@@ -15,7 +15,7 @@ class Databases:
         """The superuser's connection URL of one of its databases."""
         raise NotImplementedError
 
-    def create_database(self, name: str, *, template: str = "template1") -> str:
+    def create_database(self, name: str, *, template: str = "template0") -> str:
         """A new database, a copy of `template`; its URL."""
         self._execute("create database {} template {}", name, template)
         return self.url(name)
