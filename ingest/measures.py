@@ -1,0 +1,28 @@
+"""What ingest tells Prometheus."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MESSAGES = Counter("homecare_ingest_messages", "Messages acknowledged after their commit")
+SAMPLES = Counter("homecare_ingest_samples", "Samples stored")
+WINDOWS = Counter("homecare_ingest_windows", "Acceleration windows stored")
+REPEATED = Counter("homecare_ingest_duplicates", "Samples and windows that were stored already when they came again")
+REJECTIONS = Counter("homecare_ingest_rejections", "Messages, or parts of them, put into the quarantine", ["reason"])
+STRANGERS = Counter("homecare_ingest_strangers", "Messages from devices that are not registered")
+TRIGGERS = Counter("homecare_ingest_triggers", "Triggers stored", ["kind", "state"])
+RULE_FAILURES = Counter(
+    "homecare_ingest_rule_failures", "Batches or sweeps that the rules failed on: none of theirs is stored"
+)
+REFUSED_TRIGGERS = Counter("homecare_ingest_refused_triggers", "Triggers the database would not take")
+RETRIES = Counter("homecare_ingest_database_retries", "Times the database was found unavailable")
+BATCH_MESSAGES = Histogram(
+    "homecare_ingest_batch_messages",
+    "Messages in a batch",
+    buckets=(1, 5, 20, 100, 500, 1000, 2000, 5000, 10000, 20000),
+)
+COMMIT_SECONDS = Histogram(
+    "homecare_ingest_commit_seconds",
+    "Time a batch's transaction takes, waiting for the database included",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60),
+)
+BACKLOG = Gauge("homecare_ingest_backlog_messages", "Messages taken from the source and not yet acknowledged")
+HEARING = Gauge("homecare_ingest_hearing", "1 for whether silence can be told now, and why not", ["state"])

@@ -1,0 +1,192 @@
+"""The telemetry lane: check -> drop repeats -> rules -> store -> acknowledge. `Lane.stages` is its table of contents.
+
+The stages before the store work on the next batch while this one is written; one at a time, in order, at most
+`AHEAD` batches ahead, so that a database that is away stops the source and memory stays bounded.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from homecare.checked import Checked
+from homecare.clock import Clock, wall_clock
+from homecare.devices import RegisteredDevice
+from homecare.messages import Inbound
+from homecare.samples import Samples
+from homecare.triggers import Trigger
+from ingest import measures
+from ingest.hearing import HEARINGS, Listener
+from ingest.repeats import Delivery, without
+from ingest.store import Store
+from ingest.writing import Writing
+
+log = structlog.get_logger()
+
+MOST_MESSAGES = 5_000
+"""In one batch."""
+AHEAD = 1
+DRAIN_S = 6.0
+"""How long what is in hand may take to commit when the process is asked to stop."""
+SWEEP_S = 1.0
+
+
+class Batch(Protocol):
+    """Messages in order of arrival, and the way to acknowledge them all."""
+
+    @property
+    def messages(self) -> Sequence[Inbound]: ...
+
+    def acknowledge(self) -> None: ...
+
+
+class Source(Protocol):
+    """Where batches come from. What is not acknowledged comes again; how much can be under way is the source's bound."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    def batches(self, most: int = ...) -> AsyncIterator[Batch]: ...
+
+
+class Checks(Protocol):
+    """Raw messages -> what can be kept, and what not and why. Pure; whatever the bytes are, it does not raise."""
+
+    def check(self, messages: Sequence[Inbound]) -> Checked: ...
+
+
+class Rules(Protocol):
+    """The rules' state, one slot per device; each call moves it on."""
+
+    def register(self, devices: Iterable[RegisteredDevice]) -> None: ...
+
+    def apply(self, samples: Samples) -> list[Trigger]: ...
+
+    def sweep(self, now: int) -> list[Trigger]: ...
+
+    def restore(self, samples: Samples) -> None: ...
+
+
+@dataclass(slots=True)
+class Work:
+    """What goes down the lane: a batch, or (with no messages) what a sweep found. Each stage fills in its part."""
+
+    messages: Sequence[Inbound] = ()
+    acknowledge: Callable[[], None] = lambda: None
+    checked: Checked = field(default_factory=Checked)
+    repeats: frozenset[Delivery] = frozenset()
+    triggers: list[Trigger] = field(default_factory=list)
+
+
+Stage = Callable[[Work], Awaitable[None]]
+
+
+class Lane:
+    """One source's measurements, into one store."""
+
+    def __init__(
+        self,
+        checks: Checks,
+        rules: Rules,
+        store: Store,
+        *,
+        clock: Clock = wall_clock,
+        listener: Listener | None = None,
+        sweep_s: float = SWEEP_S,
+    ) -> None:
+        self._checks = checks
+        self._rules = rules
+        self._writing = Writing(checks.check, store)
+        self._clock = clock
+        self._listener = listener or Listener()
+        self._sweep_s = sweep_s
+        self._ready: asyncio.Queue[Work] = asyncio.Queue(AHEAD)
+        self.stages: tuple[tuple[Stage, ...], tuple[Stage, ...]] = (
+            (self._check, self._drop_repeats, self._apply_rules),
+            (self._store, self._acknowledge),
+        )
+        """Those before the queue, and those after it."""
+
+    async def run(self, source: Source) -> None:
+        """Until cancelled; then what was taken is finished, if the database lets it within `DRAIN_S`."""
+        async with asyncio.TaskGroup() as group:
+            finishing = group.create_task(self._finish(), name="finish")
+            sweeping = group.create_task(self._sweep(source), name="sweep")
+            try:
+                async for batch in source.batches(MOST_MESSAGES):
+                    await self._take(batch)
+            finally:
+                sweeping.cancel()
+                await self._drain()
+                finishing.cancel()
+
+    async def _take(self, batch: Batch) -> None:
+        work = Work(batch.messages, batch.acknowledge)
+        measures.BATCH_MESSAGES.observe(len(work.messages))
+        measures.BACKLOG.inc(len(work.messages))
+        self._listener.took(id(work), self._clock(), full=len(work.messages) >= MOST_MESSAGES)
+        before, _ = self.stages
+        for stage in before:
+            await stage(work)
+        await self._ready.put(work)
+
+    async def _finish(self) -> None:
+        _, after = self.stages
+        while True:
+            work = await self._ready.get()
+            for stage in after:
+                await stage(work)
+            self._listener.finished(id(work))
+            measures.BACKLOG.dec(len(work.messages))
+            self._ready.task_done()
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self._ready.join()
+        except TimeoutError:
+            # Not acknowledged, so it comes again.
+            log.warning("not_drained", batches=self._ready.qsize() + 1)
+
+    async def _check(self, work: Work) -> None:
+        work.checked = self._checks.check(work.messages)
+
+    async def _drop_repeats(self, work: Work) -> None:
+        work.repeats = await self._writing.repeats(work.checked)
+        work.checked = without(work.checked, work.repeats)
+
+    async def _apply_rules(self, work: Work) -> None:
+        if len(work.checked.samples):
+            work.triggers = self._ask_rules(lambda: self._rules.apply(work.checked.samples))
+
+    async def _store(self, work: Work) -> None:
+        await self._writing.write(work.messages, work.checked, work.repeats, work.triggers)
+
+    async def _acknowledge(self, work: Work) -> None:
+        work.acknowledge()
+        measures.MESSAGES.inc(len(work.messages))
+
+    async def _sweep(self, source: Source) -> None:
+        """Who is silent; told only while everybody would be heard. Sweeps are stored in line with the batches."""
+        while True:
+            await asyncio.sleep(self._sweep_s)
+            now = self._clock()
+            hearing = self._listener.judge(now, connected=source.connected)
+            for state in HEARINGS:
+                measures.HEARING.labels(state).set(state == hearing)
+            if hearing != "well":
+                continue
+            triggers = self._ask_rules(lambda now=now: self._rules.sweep(now))  # type: ignore[misc]
+            if triggers:
+                await self._ready.put(Work(triggers=triggers))
+
+    def _ask_rules(self, question: Callable[[], list[Trigger]]) -> list[Trigger]:
+        """A rule that fails must not stop the measurements, nor the other process, which has SOS and fall."""
+        try:
+            return question()
+        except Exception:
+            measures.RULE_FAILURES.inc()
+            log.exception("rules_failed")
+            return []

@@ -1,0 +1,115 @@
+-- What ingest asks of the database. The two COPY statements name only the columns that a batch has, and are made in store.py.
+
+-- name: stage_samples
+create temp table if not exists staged_sample (like sample including defaults) on commit delete rows
+
+-- name: stage_windows
+create temp table if not exists staged_acceleration (like acceleration including defaults) on commit delete rows
+
+-- name: keep_staged_samples
+-- Those the index sample_once does not know yet.
+insert into sample select * from staged_sample on conflict do nothing
+
+-- name: keep_staged_windows
+insert into acceleration select * from staged_acceleration on conflict do nothing
+
+-- name: wrong_clock_devices
+-- Every device that ever had a sample stored at its time of receipt.
+select key from device where exists (select from wrong_clock_message w where w.device = device.key)
+
+-- name: known_wrong_clock_messages
+-- Which of these messages are stored at an earlier time of receipt.
+select device, boot, seq from wrong_clock_message
+join unnest(%(device)s::int[], %(boot)s::int[], %(seq)s::int[]) as asked (device, boot, seq) using (device, boot, seq)
+
+-- name: add_wrong_clock_messages
+insert into wrong_clock_message (device, boot, seq, received)
+select * from unnest(%(device)s::int[], %(boot)s::int[], %(seq)s::int[], %(received)s::timestamptz[])
+order by 1, 2, 3
+on conflict do nothing
+
+-- name: add_triggers
+-- Triggers are a JSON array. Device, resident and area are as the directory has them now: who was erased is not named again.
+insert into trigger (key, at, rule, version, kind, metric, severity, state, device, device_id, resident, area, evidence, zh, en)
+select t.key, to_timestamp(t.at / 1000.0), t.rule, t.version, t.kind, t.metric, t.severity, t.state,
+       device.key, device.id, resident.key, device.area, t.evidence, t.zh, t.en
+from jsonb_to_recordset(%(triggers)s::jsonb) as t (key text, at bigint, rule text, version int, kind text, metric text,
+        severity text, state text, device int, resident int, evidence jsonb, zh text, en text)
+left join device on device.key = t.device
+left join resident on resident.key = t.resident
+on conflict (key) do nothing
+returning kind, state
+
+-- name: add_to_quarantine
+insert into quarantine (received, last_received, times, lane, topic, payload, reason, detail, device, area)
+values (%(received)s, %(last_received)s, %(times)s, 'telemetry', %(topic)s, %(payload)s, %(reason)s, %(detail)s, %(device)s, %(area)s)
+on conflict (topic, sha256(payload), reason) where replayed_at is null do update
+set times = quarantine.times + excluded.times,
+    last_received = greatest(quarantine.last_received, excluded.last_received)
+
+-- name: add_unknown_devices
+-- Sorted, so that two processes that meet the same ones wait for each other in one order.
+insert into unknown_device (device, area, first_seen, last_seen, messages)
+select * from unnest(%(device)s::text[], %(area)s::text[], %(first)s::timestamptz[], %(last)s::timestamptz[], %(messages)s::bigint[])
+order by 1, 2
+on conflict (device, area) do update
+set last_seen = greatest(unknown_device.last_seen, excluded.last_seen),
+    messages = unknown_device.messages + excluded.messages
+
+-- name: keep_status
+-- Not from an earlier start of the device nor from before what is known, and only where it says something new:
+-- every change of a device is told to all processes. `state_at` is when the state became what it is.
+update device
+set state = %(state)s,
+    state_at = case when state = %(state)s then coalesce(state_at, %(received)s) else %(received)s end,
+    model = coalesce(%(model)s, model),
+    firmware = coalesce(%(firmware)s, firmware),
+    interval_s = coalesce(%(interval)s::real, interval_s),
+    boot = coalesce(%(boot)s, boot)
+where key = %(device)s
+  and coalesce(%(boot)s >= boot, true)
+  and coalesce(%(received)s >= state_at, true)
+  and (state, model, firmware, interval_s, boot) is distinct from
+      (%(state)s, coalesce(%(model)s, model), coalesce(%(firmware)s, firmware), coalesce(%(interval)s::real, interval_s),
+       coalesce(%(boot)s, boot))
+
+-- name: recent_samples
+-- In the order they arrived, which is the order the rules saw them in.
+select {columns} from sample
+where ts >= {since} and ({devices}::int[] is null or device = any({devices}::int[]))
+order by received, device, boot, seq, part
+
+-- name: last_samples
+-- The last ones of each device that has none since then.
+select {columns} from device
+cross join lateral (select * from sample where device = device.key and ts < {since} order by ts desc limit {most}) as sample
+where ({devices}::int[] is null or device.key = any({devices}::int[]))
+  and not exists (select from sample as later where later.device = device.key and later.ts >= {since})
+order by sample.received, sample.device, sample.boot, sample.seq, sample.part
+
+-- name: quarantine_list
+select id, received, last_received, times, lane, reason, device, area, topic, length(payload), detail, replayed_at
+from quarantine
+where (%(reason)s::text is null or reason = %(reason)s)
+  and (%(device)s::text is null or device = %(device)s)
+  and (%(since)s::timestamptz is null or last_received >= %(since)s)
+  and (%(replayed)s or replayed_at is null)
+order by last_received desc, id desc
+limit %(most)s
+
+-- name: quarantine_show
+select id, received, last_received, times, lane, reason, device, area, topic, length(payload), detail, replayed_at, payload
+from quarantine where id = %(id)s
+
+-- name: quarantine_to_replay
+-- In the order they came; `after` walks on from page to page.
+select id, topic, payload from quarantine
+where replayed_at is null and id > %(after)s
+  and (%(ids)s::bigint[] is null or id = any(%(ids)s))
+  and (%(reason)s::text is null or reason = %(reason)s)
+  and (%(device)s::text is null or device = %(device)s)
+  and (%(since)s::timestamptz is null or last_received >= %(since)s)
+order by id limit %(most)s
+
+-- name: quarantine_replayed
+update quarantine set replayed_at = clock_timestamp() where id = %(id)s and replayed_at is null
