@@ -119,7 +119,7 @@ class Lane:
                     await self._take(batch)
             finally:
                 sweeping.cancel()
-                await self._drain()
+                await self._drain(finishing)
                 finishing.cancel()
 
     async def _take(self, batch: Batch) -> None:
@@ -142,7 +142,9 @@ class Lane:
             measures.BACKLOG.dec(len(work.messages))
             self._ready.task_done()
 
-    async def _drain(self) -> None:
+    async def _drain(self, finishing: asyncio.Task[None]) -> None:
+        if finishing.done():  # it failed, and nothing goes on without it
+            return
         try:
             async with asyncio.timeout(DRAIN_S):
                 await self._ready.join()

@@ -88,7 +88,7 @@ where ({devices}::int[] is null or device.key = any({devices}::int[]))
 order by sample.received, sample.device, sample.boot, sample.seq, sample.part
 
 -- name: quarantine_list
-select id, received, last_received, times, lane, reason, device, area, topic, length(payload), detail, replayed_at
+select id, received, last_received, times, lane, reason, device, area, topic, length(payload) as size, detail, replayed_at
 from quarantine
 where (%(reason)s::text is null or reason = %(reason)s)
   and (%(device)s::text is null or device = %(device)s)
@@ -98,13 +98,16 @@ order by last_received desc, id desc
 limit %(most)s
 
 -- name: quarantine_show
-select id, received, last_received, times, lane, reason, device, area, topic, length(payload), detail, replayed_at, payload
+select id, received, last_received, times, lane, reason, device, area, topic, length(payload) as size, detail, replayed_at, payload
 from quarantine where id = %(id)s
+
+-- name: quarantine_newest
+select coalesce(max(id), 0) from quarantine
 
 -- name: quarantine_to_replay
 -- In the order they came; `after` walks on from page to page.
 select id, topic, payload from quarantine
-where replayed_at is null and id > %(after)s
+where replayed_at is null and id > %(after)s and id <= %(newest)s
   and (%(ids)s::bigint[] is null or id = any(%(ids)s))
   and (%(reason)s::text is null or reason = %(reason)s)
   and (%(device)s::text is null or device = %(device)s)

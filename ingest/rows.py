@@ -1,4 +1,4 @@
-"""Samples -> the bytes of a binary COPY, without a Python loop over rows.
+"""Samples <-> the bytes of a binary COPY, without a Python loop over rows.
 
 In binary COPY a row is its number of fields, then each field's length and bytes; NULL is the length -1 and no bytes.
 So the rows are laid out as if every field were there, and what is missing is struck out of all rows at once.
@@ -22,45 +22,53 @@ HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 EPOCH_MS = 946_684_800_000
 """2000-01-01, where PostgreSQL's own times begin, in Unix ms."""
+TIMES = ("ts", "received")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of `sample`: its name, its type on the wire, its values, and where they are missing (None: nowhere)."""
+    """A column of `sample`: its name, its type on the wire, its array in `Samples`, what stands for NULL there (None: none is)."""
 
     name: str
     wire: str
-    values: Callable[[Samples], Array]
-    missing: Callable[[Array], Array] | None = None
+    array: Callable[[Samples], Array]
+    null: float | None = None
+
+    def values(self, samples: Samples) -> Array:
+        """As PostgreSQL has them: times are microseconds since 2000."""
+        values = self.array(samples)
+        return (values - EPOCH_MS) * 1000 if self.name in TIMES else values
+
+    def missing(self, values: Array) -> Array | None:
+        """Where they are NULL."""
+        if self.null is None:
+            return None
+        return np.isnan(values) if np.isnan(self.null) else values == self.null
 
 
-def _timestamp(name: str) -> Column:
-    return Column(name, ">i8", lambda samples: to_timestamps(getattr(samples, name)))
-
-
-def _number(name: str, wire: str, missing: Callable[[Array], Array] | None = None) -> Column:
-    return Column(name, wire, lambda samples: getattr(samples, name), missing)
+def _column(name: str, wire: str, null: float | None = None) -> Column:
+    return Column(name, wire, lambda samples: getattr(samples, name), null)
 
 
 def _metric(name: str, index: int) -> Column:
-    return Column(name, ">f4", lambda samples: samples.values[:, index], np.isnan)
+    return Column(name, ">f4", lambda samples: samples.values[:, index], np.nan)
 
 
 COLUMNS = (
-    _timestamp("ts"),
-    _timestamp("received"),
-    _number("claimed", ">i8", lambda claimed: claimed == NO_TIME),
-    _number("device", ">i4"),
-    _number("resident", ">i4", lambda resident: resident == 0),
-    _number("boot", ">i4"),
-    _number("seq", ">i4"),
-    _number("part", ">i2"),
-    _number("flags", ">i2"),
+    _column("ts", ">i8"),
+    _column("received", ">i8"),
+    _column("claimed", ">i8", NO_TIME),
+    _column("device", ">i4"),
+    _column("resident", ">i4", 0),
+    _column("boot", ">i4"),
+    _column("seq", ">i4"),
+    _column("part", ">i2"),
+    _column("flags", ">i2"),
     *(_metric(name, index) for name, index in INDEX.items()),
-    _number("lat", ">f8", np.isnan),
-    _number("lon", ">f8", np.isnan),
-    *(_number(name, ">f4", np.isnan) for name in ("accuracy", "speed", "heading", "altitude")),
-    _number("fix", ">i2", lambda fix: fix < 0),
+    _column("lat", ">f8", np.nan),
+    _column("lon", ">f8", np.nan),
+    *(_column(name, ">f4", np.nan) for name in ("accuracy", "speed", "heading", "altitude")),
+    _column("fix", ">i2", -1),
 )
 
 
@@ -72,17 +80,12 @@ class CopyRows:
     data: bytes
 
 
-def to_timestamps(ms: Array) -> Array:
-    """Unix ms -> PostgreSQL's microseconds since 2000."""
-    return (ms - EPOCH_MS) * 1000
-
-
 def encode(samples: Samples) -> CopyRows:
     """The rows of one COPY; `samples` must not be empty."""
     sent: list[tuple[Column, Array, Array | None]] = []
     for column in COLUMNS:
         values = column.values(samples)
-        missing = column.missing(values) if column.missing else None
+        missing = column.missing(values)
         if missing is not None and not missing.any():
             missing = None
         if missing is None or not missing.all():
@@ -107,6 +110,24 @@ def encode(samples: Samples) -> CopyRows:
     whole = rows.view(np.uint8).reshape(len(samples), layout.itemsize)
     body = rows.tobytes() if kept is None else whole[kept].tobytes()
     return CopyRows(columns, HEADER + body + TRAILER)
+
+
+WHOLE_ROW_COLUMNS = tuple((column.name, column.wire) for column in COLUMNS)
+
+
+def decode(rows: bytes) -> Samples:
+    """The samples again, from rows that have every field (NULL as what stands for it); header and trailer taken off."""
+    read = np.frombuffer(rows, _layout(WHOLE_ROW_COLUMNS))
+    samples = Samples.empty(len(read))
+    for column in COLUMNS:
+        values = read[column.name]
+        column.array(samples)[:] = values // 1000 + EPOCH_MS if column.name in TIMES else values
+    return samples
+
+
+def row_size() -> int:
+    """Bytes of a row that `decode` reads."""
+    return _layout(WHOLE_ROW_COLUMNS).itemsize
 
 
 def _length(name: str) -> str:

@@ -9,8 +9,6 @@ from homecare.errors import InputError
 MOST_SHARDS = 1024
 KINDS = ("telemetry", "telemetry/senml", "status")
 """The device's topics that ingest listens to."""
-TRACCAR = "traccar/positions"
-"""One topic for all of Traccar's devices, whatever their area: the first shard's."""
 LOCKS = 0x696E6765
 """The first of the two integers of a shard's advisory lock."""
 
@@ -55,8 +53,7 @@ class Shard:
     def filters(self, codes: Iterable[str]) -> list[str]:
         """MQTT topic filters; of a single shard's, so that a device in an area nobody entered is heard too."""
         areas = ["+"] if self.count == 1 else self.areas(codes)
-        own = [f"care/v1/{area}/+/{kind}" for area in areas for kind in KINDS]
-        return own + ([TRACCAR] if self.index == 1 else [])
+        return [f"care/v1/{area}/+/{kind}" for area in areas for kind in KINDS]
 
 
 def _is_number(text: str) -> bool:

@@ -99,6 +99,10 @@ class Store:
         self._wrong_clocks.done(checked)
         return written
 
+    def give_up(self, checked: Checked) -> None:
+        """What was asked about in `repeats` will not be written after all."""
+        self._wrong_clocks.done(checked)
+
     async def _commit(
         self, db: AsyncConnection, checked: Checked, triggers: Sequence[Trigger], *, staged: bool
     ) -> Written:
