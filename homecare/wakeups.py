@@ -31,6 +31,10 @@ class Wakeups:
                 log.warning("wakeups_lost", problem=str(error).strip().splitlines()[:1])
             await asyncio.sleep(1)
 
+    def wake(self, channel: str) -> None:
+        """Wake the loop of this process that waits for `channel`, sooner than NOTIFY would."""
+        self._events[channel].set()
+
     def wake_all(self) -> None:
         """Wake every waiting loop."""
         for event in self._events.values():

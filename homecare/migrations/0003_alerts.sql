@@ -79,7 +79,11 @@ create index event_resident on event (resident, ts);
 create index event_device on event (device, ts);
 comment on column event.device_id is 'Who it is from, by the topic; may be unregistered';
 comment on column event.area is 'The area in the topic';
+create index event_alert on event (alert) where alert is not null;
+create index event_cancel on event (device_id, boot, of_seq) where event = 'cancel';
 comment on column event.flags is 'As sample.flags';
+comment on column event.of_seq is 'For cancel: the event of the same device and boot that is taken back';
+comment on column event.alert is 'The alert it opened or joined; for cancel: the one it is about';
 
 create table trigger (
     id bigint generated always as identity primary key,
@@ -117,7 +121,7 @@ create table escalation (
 );
 create index escalation_due on escalation (next_at) where next_at is not null;
 comment on column escalation.step is 'The last step taken; 0: none yet';
-comment on column escalation.round is 'How often the last step has been repeated';
+comment on column escalation.round is 'Grows with every repeat of the last step and every start anew: (step, round) is taken once';
 comment on column escalation.next_at is 'When the next step is due; NULL: stopped, because somebody answered or it is over';
 
 create table notification (
@@ -137,6 +141,7 @@ create table notification (
     next_at timestamptz not null default now(),
     attempts int not null default 0 check (attempts >= 0),
     leased_until timestamptz,
+    not_before timestamptz,
     delivered_at timestamptz,
     last_error text,
     check (alert is not null or type = 'test'),
@@ -145,9 +150,12 @@ create table notification (
 create unique index notification_once on notification (alert, type, step, round, channel, contact, area) nulls not distinct
     where alert is not null;
 create index notification_due on notification (next_at) where state = 'pending';
+create index notification_pending on notification (alert) where state = 'pending';
 comment on table notification is 'The outbox: one message to one contact by one channel; id is the webhook-id';
 comment on column notification.channel_kind is 'webhook, or console for the operators of area';
 comment on column notification.body is 'The exact bytes sent, fixed at the first attempt so that every retry is the same';
+comment on column notification.leased_until is 'A sender has it until then; after that it died and another may send';
+comment on column notification.not_before is 'The endpoint asked (Retry-After) not to be called before';
 comment on column notification.state is 'dead: given up, a person must look; dropped: no longer needed, last_error says why';
 
 create table attempt (
@@ -171,6 +179,8 @@ create table command (
     created_at timestamptz not null default clock_timestamp(),
     created_by text not null,
     alert uuid references alert (id),
+    attempts int not null default 0 check (attempts >= 0),
+    leased_until timestamptz,
     sent_at timestamptz,
     replied_at timestamptz,
     ok boolean,

@@ -1,0 +1,106 @@
+"""Escalation: one transaction claims what is due, writes the notifications and the next deadline; others go to the network.
+
+All the state is the row `escalation`, all time the database's, so a restart, a second instance or a wrong host clock
+changes nothing. What is long overdue takes one step and waits its delay again: steps never fire all at once.
+"""
+
+from typing import Any
+
+import msgspec
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from alerts import meters
+from alerts.policies import Circle, Page, next_page
+from alerts.store import one, rows, write_log
+from homecare.database import unavailable
+from homecare.errors import DatabaseUnavailable
+from homecare.tasks import retry
+from homecare.wakeups import Wakeups
+
+log = structlog.get_logger()
+POLL_S = 1.0
+MOST = 100
+
+
+class Escalation:
+    """`kinds`: of channel, that this program can send."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], wakeups: Wakeups, kinds: tuple[str, ...]) -> None:
+        self._pool, self._wakeups, self._kinds = pool, wakeups, kinds
+
+    async def run(self) -> None:
+        """Until cancelled. NOTIFY wakes it early, and so does the next deadline."""
+        while True:
+            wait_s = await retry(self.step, what="escalation", on=DatabaseUnavailable)
+            if wait_s > 0:
+                await self._wakeups.wait("homecare_escalation", wait_s)
+
+    async def step(self) -> float:
+        """Take all steps that are due, at most MOST; seconds until there may be another."""
+        with unavailable():
+            async with self._pool.connection() as db:
+                async with db.transaction():
+                    due = await rows(db, "claim_steps", {"most": MOST})
+                    for escalation, circle in await self._circles(db, due):
+                        await self._take(db, escalation, circle)
+                if due:
+                    self._wakeups.wake("homecare_outbox")
+                if len(due) == MOST:
+                    return 0.0
+                soon = await one(db, "next_step_in", {})
+                return POLL_S if soon[0] is None else min(POLL_S, max(0.01, soon[0]))
+
+    async def _circles(self, db: AsyncConnection, due: list[Any]) -> list[tuple[Any, Circle]]:
+        if not due:
+            return []
+        found = await rows(db, "circles", {"alerts": [e.alert for e in due], "kinds": list(self._kinds)})
+        circles = {row.id: msgspec.convert(row._asdict(), Circle) for row in found}
+        return [(e, circles[e.alert]) for e in due]
+
+    async def _take(self, db: AsyncConnection, escalation: Any, circle: Circle) -> None:
+        try:
+            async with db.transaction():
+                page = next_page(circle, escalation.policy, escalation.step, escalation.round, escalation.age_s)
+                await self._write(db, escalation.alert, page)
+            meters.STEPS.labels(page.reason).inc()
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            # One alert's trouble must not stop the others, nor may it be forgotten.
+            log.error("step_failed", alert=str(escalation.alert), problem=error.diag.message_primary)
+            meters.FAILURES.labels("escalation").inc()
+            await one(db, "postpone", {"alert": escalation.alert})
+
+    async def _write(self, db: AsyncConnection, alert: Any, page: Page) -> None:
+        told = await rows(
+            db,
+            "page",
+            {
+                "alert": alert,
+                "type": page.type,
+                "step": page.step,
+                "round": page.round,
+                "contacts": [r.contact for r in page.recipients],
+                "channels": [r.channel for r in page.recipients],
+                "kinds": [r.kind for r in page.recipients],
+                "areas": [r.area for r in page.recipients],
+            },
+        )
+        values = {"alert": alert, "step": page.step, "round": page.round, "policy": page.policy.id}
+        await one(db, "move_on", {**values, "delay_s": page.delay_s})
+        for skipped in page.skipped:
+            await write_log(db, alert, "escalation.skipped", {"step": skipped.step, "reason": skipped.reason})
+        if page.reason != "waiting":
+            detail = {
+                "reason": page.reason,
+                "policy": page.policy.id,
+                "step": page.step,
+                "round": page.round,
+                "to": [msgspec.to_builtins(recipient) for recipient in page.recipients],
+                "notifications": [str(row.id) for row in told if row[1]],
+                "again": [str(row.id) for row in told if not row[1]],
+            }
+            await write_log(db, alert, "escalation.step", detail)

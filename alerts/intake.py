@@ -1,0 +1,73 @@
+"""Triggers that the rules wrote: each raised one opens or joins an alert, each cleared one clears it, in their order."""
+
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from alerts import meters
+from alerts.store import one, rows, write_log
+from homecare.database import unavailable
+from homecare.errors import DatabaseUnavailable
+from homecare.tasks import retry
+from homecare.wakeups import Wakeups
+
+log = structlog.get_logger()
+POLL_S = 1.0
+MOST = 200
+
+
+class Intake:
+    """Any number of processes may run one; one at a time works."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], wakeups: Wakeups) -> None:
+        self._pool, self._wakeups = pool, wakeups
+
+    async def run(self) -> None:
+        """Until cancelled. NOTIFY wakes it early."""
+        while True:
+            if await retry(self.handle, what="intake", on=DatabaseUnavailable) < MOST:
+                await self._wakeups.wait("homecare_trigger", POLL_S)
+
+    async def handle(self) -> int:
+        """One batch of waiting triggers in one transaction; how many there were."""
+        opened = False
+        with unavailable():
+            async with self._pool.connection() as db, db.transaction():
+                locked = await one(db, "lock_intake", {})
+                waiting = await rows(db, "waiting_triggers", {"most": MOST}) if locked[0] else []
+                for trigger in waiting:
+                    outcome = await self._handle(db, trigger.id, trigger.state)
+                    meters.TRIGGERS.labels(outcome).inc()
+                    opened |= outcome == "opened"
+        if opened:
+            self._wakeups.wake("homecare_escalation")
+        return len(waiting)
+
+    async def _handle(self, db: AsyncConnection, trigger: int, state: str) -> str:
+        try:
+            async with db.transaction():
+                return await (_raise(db, trigger) if state == "raised" else _clear(db, trigger))
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            # It must not stop those behind it; people learn of it by the log and the counter.
+            problem = error.diag.message_primary or type(error).__name__
+            log.error("trigger_not_handled", trigger=trigger, problem=problem)
+            await write_log(db, None, "trigger.failed", {"trigger": trigger, "problem": problem})
+            await one(db, "trigger_handled", {"trigger": trigger, "alert": None})
+            return "failed"
+
+
+async def _raise(db: AsyncConnection, trigger: int) -> str:
+    raised = await one(db, "raise_alert", {"trigger": trigger})
+    return str(raised.outcome)
+
+
+async def _clear(db: AsyncConnection, trigger: int) -> str:
+    cleared = await one(db, "clear_alert", {"trigger": trigger})
+    alert: UUID | None = None if cleared is None else cleared.id
+    await one(db, "trigger_handled", {"trigger": trigger, "alert": alert})
+    return "nothing_open" if cleared is None else "cleared"

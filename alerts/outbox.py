@@ -1,0 +1,194 @@
+"""The outbox: claims notifications that are due, sends them, writes down what became of each.
+
+A claim is a lease in the database, taken only when there is room to send at once, so that nothing is posted long after
+its alert was answered. A sender that dies loses its lease, and another sends the same bytes under the same id.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from alerts import meters, schedule
+from alerts.channels.delivery import Delivery, Outcome, Send
+from alerts.letters import Letters
+from alerts.store import one, rows, write_log
+from homecare.database import unavailable
+from homecare.errors import DatabaseUnavailable
+from homecare.tasks import retry
+from homecare.wakeups import Wakeups
+
+log = structlog.get_logger()
+POLL_S = 1.0
+LEASE_S = 30.0
+"""Longer than any attempt takes; a dead sender's notifications wait this long."""
+AT_ONCE = 256
+PER_ENDPOINT = 8
+DRAIN_S = 5.0
+
+
+class Outbox:
+    """`channels`: how to send each kind."""
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[AsyncConnection],
+        wakeups: Wakeups,
+        channels: Mapping[str, Send],
+        letters: Letters,
+        *,
+        jitter: random.Random | None = None,
+    ) -> None:
+        self._pool, self._wakeups, self._channels, self._letters = pool, wakeups, channels, letters
+        self._jitter = jitter or random.Random()
+        self._sending: dict[UUID, tuple[str, asyncio.Task[None]]] = {}
+        """In flight: (endpoint, task) by notification."""
+
+    async def run(self) -> None:
+        """Until cancelled; what is on its way then has DRAIN_S to end."""
+        async with asyncio.TaskGroup() as group:
+            try:
+                while True:
+                    wait_s = await retry(lambda: self._claim(group), what="outbox", on=DatabaseUnavailable)
+                    if wait_s > 0:
+                        await self._wakeups.wait("homecare_outbox", wait_s)
+            except asyncio.CancelledError:
+                if self._sending:
+                    await asyncio.wait([task for _, task in self._sending.values()], timeout=DRAIN_S)
+                raise
+
+    async def _claim(self, group: asyncio.TaskGroup) -> float:
+        """Lease what may go now and start it; seconds until there may be more."""
+        room = AT_ONCE - len(self._sending)
+        if room <= 0:
+            return POLL_S
+        busy = Counter(endpoint for endpoint, _ in self._sending.values())
+        seen = {
+            "kinds": list(self._channels),
+            "mine": list(self._sending),
+            "full": [endpoint for endpoint, n in busy.items() if n >= PER_ENDPOINT],
+            "per_endpoint": PER_ENDPOINT,
+            "most": room,
+        }
+        with unavailable():
+            async with self._pool.connection() as db:
+                async with db.transaction():
+                    claimed = await rows(db, "claim_notifications", seen)
+                    ready = []
+                    for row in claimed:
+                        endpoint = endpoint_of(row.address or "")
+                        if obsolete(row) is None and busy[endpoint] < PER_ENDPOINT:
+                            busy[endpoint] += 1
+                            ready.append((endpoint, row, self._letters.delivery(row)))
+                    if ready:
+                        bodies = [delivery.body.decode() for _, _, delivery in ready]
+                        lease = {"ids": [row.id for _, row, _ in ready], "bodies": bodies, "lease_s": LEASE_S}
+                        await one(db, "lease", lease)
+                for endpoint, row, delivery in ready:
+                    task = group.create_task(self._deliver(row, delivery), name=f"send-{row.id}")
+                    self._sending[row.id] = endpoint, task
+                for row in claimed:
+                    if verdict := obsolete(row):
+                        await self._give_up(db, row, *verdict)
+                if claimed:
+                    return 0.0
+                soon = await one(db, "next_due_in", {"kinds": list(self._channels), "mine": list(self._sending)})
+                return POLL_S if soon[0] is None else min(POLL_S, max(0.01, soon[0]))
+
+    async def _deliver(self, row: Any, delivery: Delivery) -> None:
+        started = time.monotonic()
+        try:
+            outcome = await self._channels[row.channel_kind](delivery)
+        except Exception as error:  # noqa: BLE001 - a channel's fault is an attempt that failed
+            outcome = Outcome("failed", error=type(error).__name__)
+        took_ms = int((time.monotonic() - started) * 1000)
+        try:
+            await retry(lambda: self._write(row, outcome, took_ms), what="outcome", on=DatabaseUnavailable)
+        except psycopg.Error as error:
+            # The lease ends by itself, and it is tried again.
+            log.error("outcome_not_stored", notification=str(row.id), problem=error.diag.message_primary)
+            meters.FAILURES.labels("outbox").inc()
+        finally:
+            del self._sending[row.id]
+            self._wakeups.wake("homecare_outbox")
+
+    async def _write(self, row: Any, outcome: Outcome, took_ms: int) -> None:
+        """The attempt, what it means for the notification and its channel, and who takes over: one transaction."""
+        detail = {
+            "notification": str(row.id),
+            "contact": row.contact,
+            "channel": row.channel,
+            "attempt": row.attempts + 1,
+            "status": outcome.status,
+            "error": outcome.error,
+            "took_ms": took_ms,
+        }
+        values = {"id": row.id, "outcome": outcome.result, "status": outcome.status, "error": outcome.error}
+        with unavailable():
+            async with self._pool.connection() as db, db.transaction():
+                await one(db, "hold_alert", {"alert": row.alert})
+                await one(db, "insert_attempt", {**values, "took_ms": took_ms})
+                await write_log(db, row.alert, f"notification.{outcome.result}", detail)
+                if outcome.result == "delivered":
+                    await one(db, "delivered", values)
+                else:
+                    await self._write_failure(db, row, outcome)
+        meters.ATTEMPTS.labels(row.channel_kind, outcome.result).inc()
+
+    async def _write_failure(self, db: AsyncConnection, row: Any, outcome: Outcome) -> None:
+        gone = outcome.result == "gone"
+        later = {
+            "id": row.id,
+            "error": outcome.error,
+            "retry_after_s": schedule.bounded_retry_after_s(outcome.retry_after_s),
+            "delay_s": schedule.delay_s(row.attempts + 1, self._jitter),
+            "for_good": gone,
+        }
+        state = await one(db, "not_delivered", later)
+        if gone and await one(db, "disable_channel", {"channel": row.channel, "reason": "gone"}):
+            await write_log(
+                db, row.alert, "channel.disabled", {"channel": row.channel, "contact": row.contact, "reason": "gone"}
+            )
+        if state is not None and state.state == "dead":
+            await self._write_dead(db, row, outcome.error or "")
+        await one(db, "next_channel", {"id": row.id, "kinds": list(self._channels)})
+
+    async def _give_up(self, db: AsyncConnection, row: Any, state: str, error: str) -> None:
+        async with db.transaction():
+            await one(db, "hold_alert", {"alert": row.alert})
+            await one(db, "give_up", {"id": row.id, "state": state, "error": error})
+            if state == "dead":
+                await self._write_dead(db, row, error)
+                await one(db, "next_channel", {"id": row.id, "kinds": list(self._channels)})
+
+    async def _write_dead(self, db: AsyncConnection, row: Any, error: str) -> None:
+        meters.DEAD.labels(row.channel_kind).inc()
+        await write_log(
+            db, row.alert, "notification.dead", {"notification": str(row.id), "contact": row.contact, "error": error}
+        )
+
+
+def obsolete(row: Any) -> tuple[str, str] | None:
+    """(state, why) where a claimed notification must not be sent: somebody has answered, or its channel is no more."""
+    if row.type in ("alert.opened", "alert.escalated") and row.alert_state != "open":
+        return "dropped", f"alert.{row.alert_state}"
+    if row.channel is None:
+        return "dead", "channel_deleted"
+    if row.disabled_reason is not None:
+        return "dead", "channel_disabled"
+    return None
+
+
+def endpoint_of(address: str) -> str:
+    """Scheme, host and port: what a cap on concurrency is about. As in the query `claim_notifications`."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else address

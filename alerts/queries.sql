@@ -1,0 +1,268 @@
+-- Every statement of the alerts process. The life cycle itself is in the database's functions (migration 0004).
+
+-- name: lock_device
+-- Events of one device one after the other, in whatever process: a cancel and what it takes back must see each other.
+select pg_advisory_xact_lock(hashtextextended(%(device_id)s, 0))
+
+-- name: insert_event
+-- No row: (device, boot, seq) is there already.
+insert into event (device_id, device, resident, area, event, boot, seq, of_seq, service, ts, claimed, received, flags,
+    "values", position)
+values (%(device_id)s, %(device)s, %(resident)s, %(area)s, %(event)s, %(boot)s, %(seq)s, %(of)s, %(service)s, %(ts)s,
+    %(claimed)s, %(received)s, %(flags)s, %(values)s, %(position)s)
+on conflict (device_id, boot, seq) do nothing
+returning id
+
+-- name: known_event
+select alert from event where device_id = %(device_id)s and boot = %(boot)s and seq = %(seq)s
+
+-- name: insert_sample
+-- What came with an event, as a sample like any other; the metrics are the contract's, in its order.
+insert into sample (ts, received, claimed, device, resident, boot, seq, part, flags,
+    heart_rate, spo2, respiratory_rate, systolic, diastolic, temperature, glucose, weight, height, steps, activity, presence,
+    room_temperature, battery, signal, lat, lon, accuracy, speed, heading, altitude, fix)
+values (%(ts)s, %(received)s, %(claimed)s, %(device)s, %(resident)s, %(boot)s, %(seq)s, 0, %(flags)s,
+    %(heart_rate)s, %(spo2)s, %(respiratory_rate)s, %(systolic)s, %(diastolic)s, %(temperature)s, %(glucose)s, %(weight)s,
+    %(height)s, %(steps)s, %(activity)s, %(presence)s, %(room_temperature)s, %(battery)s, %(signal)s,
+    %(lat)s, %(lon)s, %(accuracy)s, %(speed)s, %(heading)s, %(altitude)s, %(fix)s)
+on conflict do nothing
+
+-- name: insert_trigger
+-- No row: this trigger is there already.
+insert into trigger (key, at, rule, version, kind, metric, severity, state, device, device_id, resident, area, event,
+    evidence, zh, en)
+values (%(key)s, %(at)s, %(rule)s, %(version)s, %(kind)s, %(metric)s, %(severity)s, %(state)s, %(device)s, %(device_id)s,
+    %(resident)s, %(area)s, %(event)s, %(evidence)s, %(zh)s, %(en)s)
+on conflict (key) do nothing
+returning id
+
+-- name: raise_alert
+select alert_id, outcome from alert_raise(%(trigger)s)
+
+-- name: set_event_alert
+update event set alert = %(alert)s where id = %(event)s
+
+-- name: event_to_cancel
+-- What a cancel takes back, if it has come.
+select alert from event where device_id = %(device_id)s and boot = %(boot)s and seq = %(of)s and event <> 'cancel'
+
+-- name: cancels_of_event
+-- The cancels that came before the event they take back.
+select id, seq from event where device_id = %(device_id)s and boot = %(boot)s and of_seq = %(seq)s and event = 'cancel'
+order by seq
+
+-- name: not_taken_back
+-- Has the alert an event that this cancel does not cover: pressed after it, or by another device?
+select exists (
+    select from event
+    where alert = %(alert)s and event <> 'cancel'
+      and (device_id = %(device_id)s and boot = %(boot)s and seq < %(cancel_seq)s) is not true)
+
+-- name: cancel_alert
+select alert_cancel(%(alert)s, %(actor)s, 'device', '')
+
+-- name: log
+insert into log (alert, actor, action, detail) values (%(alert)s, %(actor)s, %(action)s, %(detail)s)
+
+-- name: ask_position
+-- At once, and not twice while the handset has not answered.
+insert into command (device, name, expires_at, created_by, alert)
+select key, 'locate', clock_timestamp() + interval '5 minutes', 'system', %(alert)s from device
+where key = %(device)s and kind = 'handset' and revoked_at is null
+  and not exists (select from command where device = %(device)s and alert = %(alert)s and name = 'locate'
+                  and replied_at is null and expires_at > clock_timestamp())
+
+-- name: insert_rejection
+insert into quarantine (received, last_received, lane, topic, payload, reason, detail, device, area)
+values (%(received)s, %(received)s, 'event', %(topic)s, %(payload)s, %(reason)s, %(detail)s, %(device)s, %(area)s)
+on conflict (topic, sha256(payload), reason) where replayed_at is null
+do update set times = quarantine.times + 1, last_received = greatest(quarantine.last_received, excluded.received)
+
+-- name: insert_stranger
+insert into unknown_device (device, area, first_seen, last_seen) values (%(device)s, %(area)s, %(received)s, %(received)s)
+on conflict (device, area)
+do update set messages = unknown_device.messages + 1, last_seen = greatest(unknown_device.last_seen, excluded.last_seen)
+
+-- name: store_reply
+-- The first answer counts; only the device that was asked may give it.
+update command set replied_at = clock_timestamp(), ok = %(ok)s, result = %(result)s, error = %(error)s
+where id = %(id)s and device = %(device)s and replied_at is null
+returning alert, name
+
+-- name: lock_intake
+-- One intake at a time, so that what was raised and what was cleared are seen in their order.
+select pg_try_advisory_xact_lock(0x686f6d6572), set_config('idle_in_transaction_session_timeout', '10s', true)
+
+-- name: waiting_triggers
+select id, state from trigger where handled_at is null order by id limit %(most)s for update skip locked
+
+-- name: clear_alert
+-- The open alert that this cleared trigger is about; no row: nothing is open.
+select a.id, alert_clear(a.id, t.at) from trigger t
+join alert a on a.state in ('open', 'acknowledged')
+  and a.dedup_key = t.kind || ':' || t.rule || ':' || coalesce('r' || t.resident, 'd' || coalesce(t.device_id,
+      (select id from device where key = t.device)), 'a' || t.area, '')
+where t.id = %(trigger)s
+
+-- name: trigger_handled
+update trigger set handled_at = clock_timestamp(), alert = %(alert)s where id = %(trigger)s
+
+-- name: claim_steps
+-- Alerts first and escalations with them, skipping what another holds: no waiting, so no deadlock with an answer.
+select e.alert, e.step, e.round, e.policy, extract(epoch from clock_timestamp() - a.opened_at)::float8 as age_s
+from escalation e join alert a on a.id = e.alert
+where e.next_at <= clock_timestamp() and a.state = 'open'
+order by e.next_at limit %(most)s
+for no key update of a, e skip locked
+
+-- name: circles
+-- Whom each alert can reach: policies that may apply, the resident's contacts, usable channels, areas upwards.
+select a.id, a.kind, a.severity, a.resident, a.area,
+    (select coalesce(jsonb_agg(jsonb_build_object('code', u.code, 'operators',
+            exists (select from operator o where o.area = u.code and o.disabled_at is null)) order by u.distance), '[]')
+     from area_above(a.area) u) as areas,
+    (select coalesce(jsonb_agg(jsonb_build_object('contact', rc.contact, 'rank', rc.rank) order by rc.rank), '[]')
+     from resident_contact rc where rc.resident = a.resident) as family,
+    (select coalesce(jsonb_agg(jsonb_build_object('contact', c.contact, 'id', c.id, 'kind', c.kind) order by c.contact, c.rank), '[]')
+     from channel c where c.disabled_at is null and c.kind = any(%(kinds)s) and c.contact in (
+        select rc.contact from resident_contact rc where rc.resident = a.resident
+        union select t.contact from step_target t where t.contact is not null and t.policy in (
+            select p.id from policy p where p.id = e.policy or p.resident = a.resident
+                or p.area in (select code from area_above(a.area))))) as channels,
+    (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'area', p.area, 'kinds', p.kinds, 'repeat_s', p.repeat_s, 'steps',
+        (select coalesce(jsonb_agg(jsonb_build_object('delay_s', s.delay_s, 'to',
+            (select coalesce(jsonb_agg(jsonb_build_object('contact', t.contact, 'contact_rank', t.contact_rank,
+                'operators', t.operators) order by t.n), '[]')
+             from step_target t where t.policy = s.policy and t.step = s.step)) order by s.step), '[]')
+         from policy_step s where s.policy = p.id))), '[]')
+     from policy p where p.id = e.policy or p.resident = a.resident
+        or p.area in (select code from area_above(a.area))) as policies
+from alert a join escalation e on e.alert = a.id
+where a.id = any(%(alerts)s)
+
+-- name: page
+-- One row of the outbox per recipient. One who has not yet received this step's message gets that one sooner instead
+-- of a second: nothing piles up behind a dead endpoint. Returns (id, is it new).
+with wanted as (
+    select * from unnest(%(contacts)s::text[], %(channels)s::bigint[], %(kinds)s::text[], %(areas)s::text[])
+        as w (contact, channel, channel_kind, area)),
+waiting as (
+    update notification n set next_at = greatest(least(n.next_at, clock_timestamp()), coalesce(n.not_before, '-infinity'))
+    from wanted w
+    where n.alert = %(alert)s and n.state = 'pending' and n.step = %(step)s
+      and n.type in ('alert.opened', 'alert.escalated') and n.contact is not distinct from w.contact
+      and n.channel is not distinct from w.channel and n.area is not distinct from w.area
+    returning n.id, n.contact, n.channel, n.area),
+added as (
+    insert into notification (alert, type, step, round, channel_kind, channel, contact, area)
+    select %(alert)s, %(type)s, %(step)s, %(round)s, w.channel_kind, w.channel, w.contact, w.area from wanted w
+    where not exists (select from waiting x where x.contact is not distinct from w.contact
+                      and x.channel is not distinct from w.channel and x.area is not distinct from w.area)
+    on conflict do nothing
+    returning id)
+select id, true from added union all select id, false from waiting
+
+-- name: move_on
+update escalation set step = %(step)s, round = %(round)s, policy = %(policy)s,
+    next_at = clock_timestamp() + make_interval(secs => %(delay_s)s)
+where alert = %(alert)s
+
+-- name: postpone
+update escalation set next_at = clock_timestamp() + interval '10 seconds' where alert = %(alert)s
+
+-- name: next_step_in
+-- Seconds until the next step is due; NULL: none is.
+select extract(epoch from min(next_at) - clock_timestamp())::float8 from escalation where next_at is not null
+
+-- name: claim_notifications
+-- Those due that may go now: not more than %(per_endpoint)s at once to one endpoint (scheme, host and port).
+select n.id, n.alert, n.type, n.step, n.created_at, n.attempts, n.body, n.contact, n.channel_kind,
+    c.id as channel, c.address, c.secret,
+    case when c.previous_secret_until > clock_timestamp() then c.previous_secret end as previous_secret,
+    c.disabled_reason, a.state as alert_state, a.kind, a.severity, a.device_id, a.area, a.raised_at, a.delayed_s, a.lat, a.lon,
+    a.accuracy, a.position_at, a.reason_code, a.reason_zh, a.reason_en, r.id as resident_id, r.name as resident_name
+from (select id, row_number() over (partition by endpoint order by next_at) as place, endpoint from (
+          select d.id, d.next_at, coalesce(substring(k.address from '^[^:]+://[^/?#]+'), k.address, '') as endpoint
+          from notification d left join channel k on k.id = d.channel
+          where d.state = 'pending' and d.channel_kind = any(%(kinds)s) and d.next_at <= clock_timestamp()
+            and (d.leased_until is null or d.leased_until < clock_timestamp()) and d.id <> all(%(mine)s)
+            and coalesce(substring(k.address from '^[^:]+://[^/?#]+'), k.address, '') <> all(%(full)s)
+          order by d.next_at limit 1000) due) ranked
+join notification n on n.id = ranked.id
+left join channel c on c.id = n.channel
+left join alert a on a.id = n.alert
+left join resident r on r.key = a.resident
+where ranked.place <= %(per_endpoint)s and n.state = 'pending'
+  and (n.leased_until is null or n.leased_until < clock_timestamp()) and n.next_at <= clock_timestamp()
+order by n.next_at limit %(most)s
+for no key update of n skip locked
+
+-- name: lease
+-- The body is fixed with the first lease, before anything goes out.
+update notification n set leased_until = clock_timestamp() + make_interval(secs => %(lease_s)s), body = w.body
+from unnest(%(ids)s::uuid[], %(bodies)s::text[]) as w (id, body) where n.id = w.id
+
+-- name: give_up
+-- Without an attempt: nobody needs it any more (dropped), or there is nowhere to send it (dead).
+update notification set state = %(state)s, leased_until = null, last_error = %(error)s where id = %(id)s and state = 'pending'
+
+-- name: next_due_in
+-- Seconds until the next notification may be sent; NULL: none is waiting.
+select extract(epoch from min(greatest(next_at, coalesce(leased_until, next_at))) - clock_timestamp())::float8 from notification
+where state = 'pending' and channel_kind = any(%(kinds)s) and id <> all(%(mine)s)
+
+-- name: hold_alert
+-- Before a notification's row is touched, as every answer does: in one order, so that the two never wait for each other.
+select from alert where id = %(alert)s for key share
+
+-- name: insert_attempt
+insert into attempt (notification, took_ms, outcome, status, error)
+values (%(id)s, %(took_ms)s, %(outcome)s, %(status)s, %(error)s)
+
+-- name: delivered
+-- Even where it was dropped while on its way: it did arrive.
+update notification set state = 'delivered', delivered_at = clock_timestamp(), attempts = attempts + 1, leased_until = null,
+    last_error = null
+where id = %(id)s and state in ('pending', 'dropped')
+
+-- name: not_delivered
+-- Again later, for a day after it was written; then a person must look. Returns the state it is in now.
+update notification set attempts = attempts + 1, leased_until = null, last_error = %(error)s,
+    not_before = clock_timestamp() + make_interval(secs => %(retry_after_s)s),
+    next_at = clock_timestamp() + make_interval(secs => greatest(%(delay_s)s, %(retry_after_s)s)),
+    state = case when state <> 'pending' then state
+                 when %(for_good)s or created_at < clock_timestamp() - interval '24 hours' then 'dead'
+                 else 'pending' end
+where id = %(id)s
+returning state
+
+-- name: next_channel
+-- The contact's next channel takes over, if the alert still needs it.
+insert into notification (alert, type, step, round, channel_kind, channel, contact)
+select n.alert, n.type, n.step, n.round, k.kind, k.id, n.contact
+from notification n join channel c on c.id = n.channel
+join alert a on a.id = n.alert
+cross join lateral (
+    select id, kind from channel where contact = n.contact and rank > c.rank and disabled_at is null and kind = any(%(kinds)s)
+    order by rank limit 1) k
+where n.id = %(id)s and (a.state = 'open' or n.type not in ('alert.opened', 'alert.escalated'))
+on conflict do nothing
+returning id
+
+-- name: disable_channel
+update channel set disabled_at = clock_timestamp(), disabled_reason = %(reason)s where id = %(channel)s and disabled_at is null
+returning contact
+
+-- name: claim_commands
+update command set leased_until = clock_timestamp() + interval '30 seconds', attempts = attempts + 1
+where id in (select id from command where sent_at is null and replied_at is null and expires_at > clock_timestamp()
+               and (leased_until is null or leased_until < clock_timestamp())
+             order by created_at limit 100 for update skip locked)
+returning id, device, name, args, expires_at, alert, (select id from device where key = command.device) as device_id,
+    (select area from device where key = command.device) as area
+
+-- name: command_sent
+update command set sent_at = clock_timestamp(), leased_until = null where id = %(id)s and sent_at is null
+
+-- name: command_not_sent
+update command set leased_until = clock_timestamp() + interval '2 seconds' where id = %(id)s and sent_at is null
