@@ -71,8 +71,19 @@ def test_prometheus_asks_every_process_and_grafana_asks_prometheus(config: dict[
     targets = re.findall(r'"([a-z]+):(\d+)"', (PROJECT / "deploy/prometheus/prometheus.yml").read_text())
     assert {name: int(port) for name, port in targets} == PORTS
     assert "url: http://prometheus:9090" in (PROJECT / "deploy/grafana/datasources/prometheus.yml").read_text()
-    for board in (PROJECT / "deploy/grafana/dashboards").glob("*.json"):
-        assert json.loads(board.read_text())["panels"]
+
+
+def test_grafana_shows_figures_that_the_processes_count() -> None:
+    board = (PROJECT / "deploy/grafana/dashboards/homecare.json").read_text()
+    shown = set(re.findall(r"homecare_[a-z_]+", board))
+    sources = [path for package in ("ingest", "alerts", "gateway") for path in (PROJECT / package).rglob("*.py")]
+    counted = set(re.findall(r'"(homecare_[a-z_]+)"', "".join(path.read_text() for path in sources)))
+    assert json.loads(board)["panels"]
+    assert {_base(name) for name in shown} <= {_base(name) for name in counted}
+
+
+def _base(name: str) -> str:
+    return name.removesuffix("_bucket").removesuffix("_total")
 
 
 def test_files_that_are_mounted_exist(config: dict[str, Any]) -> None:

