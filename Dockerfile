@@ -13,7 +13,7 @@ RUN python -m venv /opt/homecare
 ENV PATH=/opt/homecare/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements/base.txt requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/base.txt
-COPY pyproject.toml LICENSE README.md ./
+COPY pyproject.toml LICENSE ./
 COPY requirements/base.in requirements/
 COPY homecare homecare
 COPY gateway gateway
