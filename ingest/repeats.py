@@ -15,6 +15,7 @@ from homecare.checked import Checked
 from homecare.clock import to_datetime
 from homecare.database import load_queries
 from homecare.samples import Flag
+from ingest.connection import LiveConnection
 
 QUERIES = load_queries("ingest")
 
@@ -62,7 +63,7 @@ class WrongClocks:
         rows = await (await db.execute(QUERIES["wrong_clock_devices"])).fetchall()
         self._suspects(key for (key,) in rows)
 
-    async def repeats(self, db: AsyncConnection, checked: Checked) -> frozenset[Delivery]:
+    async def repeats(self, reader: LiveConnection, checked: Checked) -> frozenset[Delivery]:
         """The deliveries in `checked` of messages that came before: stored, in the hands of the writer, or earlier in here.
 
         Costs nothing where no device of the batch ever had a wrong clock. What is new is in hand from now on, until `done`.
@@ -72,7 +73,7 @@ class WrongClocks:
         deliveries = self._suspect_deliveries(checked)
         if not deliveries:
             return frozenset()
-        before = self._in_hand | await _stored(db, deliveries)
+        before = self._in_hand | await _stored(await reader.get(), deliveries)
         repeats = set()
         first: dict[Message, int] = {}
         for delivery in deliveries:

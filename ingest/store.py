@@ -74,9 +74,8 @@ class Store:
 
     async def repeats(self, checked: Checked) -> frozenset[Delivery]:
         """Deliveries that came before, which only their (device, boot, seq) tells. DatabaseUnavailable."""
-        db = await self._reader.get()
         with unavailable():
-            return await self._wrong_clocks.repeats(db, checked)
+            return await self._wrong_clocks.repeats(self._reader, checked)
 
     async def write(self, checked: Checked, triggers: Sequence[Trigger] = ()) -> Written:
         """Commit it all.
