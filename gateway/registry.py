@@ -68,10 +68,10 @@ class Registry:
         """All of them, revoked ones too."""
         return list(self._devices.values())
 
-    @property
-    def size(self) -> tuple[int, int, int]:
-        """How many devices, wearings, residents are known."""
-        return len(self._devices), sum(len(d.wearings) for d in self._devices.values()), len(self._names)
+    def size_with(self, devices: Iterable[RegisteredDevice], residents: set[int]) -> tuple[int, int, int]:
+        """How many devices, wearings, residents there will be once these are known too."""
+        known = self._devices | {device.id: device for device in devices}
+        return len(known), sum(len(device.wearings) for device in known.values()), len(self._names.keys() | residents)
 
 
 class OpenRegistry:
