@@ -1,0 +1,205 @@
+"""Limits with hysteresis: an episode begins at a limit, may get worse, and ends well inside it.
+
+One *series* per side of a metric: `high` as it is, `low` negated, so that "beyond" is always >=. Its state is that of
+its last trigger: the band of the episode (0: none), when and about whom it was raised. For a reading x at t:
+
+- x in a worse band than the episode's (or no episode): raised;
+- x beyond a limit, the last raise `again_s` or more ago: raised again, in x's own band;
+- x at the mildest limit -/+ hysteresis or further inside: cleared;
+- else, and where x is NaN (not measured): nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from alerts.rules import texts
+from alerts.rules.pack import LimitRule, Reading
+from alerts.rules.rows import Rows, run_starts
+from homecare.metrics import BY_NAME, INDEX
+from homecare.triggers import Trigger
+
+
+class Series(NamedTuple):
+    """One side of one metric in one rule."""
+
+    name: str
+    rule: LimitRule
+    reading: Reading
+
+
+class Change(NamedTuple):
+    """One transition of one series, with what it was before, so that it can be taken back."""
+
+    row: int
+    """Index in the rows it came from."""
+    cell: int
+    """slot * number of series + series."""
+    band: int
+    """1, 2, … raised in this band; 0: cleared."""
+    before: tuple[int, int, int]
+    """Band, raised at, resident."""
+
+
+class Limits:
+    """All limit rules of one scope, over `columns` of the metrics."""
+
+    def __init__(self, rules: dict[str, LimitRule]) -> None:
+        self.series = [Series(name, rule, reading) for name, rule in rules.items() for reading in rule.reading]
+        metrics = list(dict.fromkeys(series.reading.metric for series in self.series))
+        self.columns = np.array([INDEX[metric] for metric in metrics], np.int64)
+        """Columns of `Samples.values` that these rules read: the columns of `Rows.values`."""
+        readings = [series.reading for series in self.series]
+        self._column = np.array([metrics.index(reading.metric) for reading in readings], np.int64)
+        self._sign = np.array([reading.sign for reading in readings], np.float32)
+        most = max((len(reading.bands) for reading in readings), default=1)
+        # In float32, as the readings are: 39.1 must reach the limit 39.1.
+        self._limits = np.full((len(readings), most), np.inf, np.float32)
+        for index, reading in enumerate(readings):
+            self._limits[index, : len(reading.bands)] = [reading.sign * band.limit for band in reading.bands]
+        self._clear = np.array([reading.sign * reading.clear for reading in readings], np.float32)
+        self._again = np.array([round(series.rule.again_s * 1000) for series in self.series], np.int64)
+        self._band = np.zeros((0, len(readings)), np.int8)
+        self._raised_at = np.zeros((0, len(readings)), np.int64)
+        self._resident = np.zeros((0, len(readings)), np.int32)
+        self._touched = np.zeros((0, len(readings)), np.bool_)
+
+    def make_room(self, slots: int) -> None:
+        """Room for `slots` slots."""
+        more = slots - len(self._band)
+        if more > 0:
+            shape = (more, len(self.series))
+            self._band = np.concatenate([self._band, np.zeros(shape, np.int8)])
+            self._raised_at = np.concatenate([self._raised_at, np.zeros(shape, np.int64)])
+            self._resident = np.concatenate([self._resident, np.zeros(shape, np.int32)])
+            self._touched = np.concatenate([self._touched, np.zeros(shape, np.bool_)])
+
+    def step(self, rows: Rows) -> list[Change]:
+        """Take in `rows` (in order); the transitions, those of one series in order of time."""
+        values = rows.values[:, self._column] * self._sign
+        # Nearly all readings are within their limits in series without an episode: they end here.
+        alive = self._band[rows.slot] > 0
+        hits = np.nonzero(values >= self._limits[:, 0])
+        if len(hits[0]):
+            cells = (rows.slot[hits[0]], hits[1])
+            self._touched[cells] = True
+            alive |= self._touched[rows.slot]
+            self._touched[cells] = False
+        row, series = np.nonzero(alive & ~np.isnan(values))
+        if not len(row):
+            return []
+        cell = rows.slot[row] * len(self.series) + series
+        order = np.argsort(cell, kind="stable")
+        row, series, cell = row[order], series[order], cell[order]
+        changes: list[Change] = []
+        for turn in turns(cell):
+            self._turn(rows, values, row[turn], series[turn], cell[turn], changes)
+        changes.sort(key=lambda change: (change.cell, change.row))
+        return changes
+
+    def _turn(
+        self,
+        rows: Rows,
+        values: npt.NDArray[np.float32],
+        row: npt.NDArray[np.int64],
+        series: npt.NDArray[np.int64],
+        cell: npt.NDArray[np.int64],
+        changes: list[Change],
+    ) -> None:
+        """One reading of each of these series."""
+        band, raised_at, resident = self._band.reshape(-1), self._raised_at.reshape(-1), self._resident.reshape(-1)
+        x, t = values[row, series], rows.ts[row]
+        old = band[cell]
+        reached = (x[:, None] >= self._limits[series]).sum(axis=1, dtype=np.int8)
+        raised = (reached > old) | ((reached > 0) & (t - raised_at[cell] >= self._again[series]))
+        cleared = (old > 0) & (reached == 0) & (x <= self._clear[series])
+        moved = np.flatnonzero(raised | cleared)
+        if not len(moved):
+            return
+        row, cell, reached = row[moved], cell[moved], reached[moved]
+        before = zip(band[cell].tolist(), raised_at[cell].tolist(), resident[cell].tolist(), strict=True)
+        changes += map(Change, row.tolist(), cell.tolist(), reached.tolist(), before)
+        on = reached > 0
+        band[cell] = reached
+        raised_at[cell] = np.where(on, rows.ts[row], 0)
+        resident[cell] = np.where(on, rows.resident[row], 0)
+
+    def take_back(self, changes: Sequence[Change]) -> None:
+        """Undo `changes`, given newest first within each series."""
+        for change in changes:
+            self._set(change.cell, *change.before)
+
+    def recall(self, slot: int, trigger: Trigger) -> None:
+        """The state that `trigger`, the last of its series, left behind; of a rule that is no more: nothing."""
+        side = trigger.evidence.get("side")
+        for index, series in enumerate(self.series):
+            if (series.name, series.reading.metric, series.reading.side) != (trigger.rule, trigger.metric, side):
+                continue
+            cell = slot * len(self.series) + index
+            severities = [band.severity for band in series.reading.bands]
+            if trigger.state == "raised" and trigger.severity in severities:
+                self._set(cell, severities.index(trigger.severity) + 1, trigger.at, trigger.resident)
+            else:
+                self._set(cell, 0, 0, 0)
+
+    def _set(self, cell: int, band: int, raised_at: int, resident: int) -> None:
+        self._band.reshape(-1)[cell] = band
+        self._raised_at.reshape(-1)[cell] = raised_at
+        self._resident.reshape(-1)[cell] = resident
+
+    def trigger(self, rows: Rows, change: Change, device: int) -> Trigger:
+        """What `change` says, with its evidence."""
+        name, rule, reading = self.series[change.cell % len(self.series)]
+        raised = change.band > 0
+        was, raised_at, resident = change.before
+        if raised:
+            resident = int(rows.resident[change.row])
+        column = self._column[change.cell % len(self.series)]
+        value = texts.plain(rows.values[change.row, column])
+        at, received = int(rows.ts[change.row]), int(rows.received[change.row])
+        band = reading.bands[(change.band or was) - 1]
+        limit = band.limit if raised else None
+        evidence = {
+            "side": reading.side,
+            "readings": [{"metric": reading.metric, "value": value, "at": at, "received": received}],
+            "limits": [{"severity": step.severity, "limit": step.limit} for step in reading.bands],
+            "limit": band.limit,
+            "clear": texts.plain(reading.clear),
+            "unit": BY_NAME[reading.metric].unit,
+        }
+        if not raised:
+            evidence["raised_at"] = raised_at
+        message, part = int(rows.message[change.row]), int(rows.part[change.row])
+        state = "raised" if raised else "cleared"
+        sample = f"{message >> 31}.{message & 0x7FFFFFFF}.{part}"
+        return Trigger(
+            # By the sample's own name: where the clock is wrong, its time differs when it comes again.
+            key=f"{name}:{device}:{resident}:{reading.metric}:{sample}:{state}",
+            at=at,
+            rule=name,
+            version=rule.version,
+            kind=rule.kind,
+            metric=reading.metric,
+            severity=band.severity,
+            state="raised" if raised else "cleared",
+            device=device,
+            resident=resident,
+            evidence=evidence,
+            zh=texts.reading(reading.zh if raised else rule.cleared_zh, "zh", reading.metric, value, limit),
+            en=texts.reading(reading.en if raised else rule.cleared_en, "en", reading.metric, value, limit),
+        )
+
+
+def turns(keys: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """The first of each run of equal `keys`, then the second of each, …: indices, each key at most once in a turn."""
+    starts = run_starts(keys)
+    if len(starts) == len(keys):
+        yield np.arange(len(keys))
+        return
+    lengths = np.diff(np.append(starts, len(keys)))
+    position = np.arange(len(keys)) - np.repeat(starts, lengths)
+    order = np.argsort(position, kind="stable")
+    ends = np.cumsum(np.bincount(position))
+    yield from np.split(order, ends[:-1])

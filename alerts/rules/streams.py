@@ -1,0 +1,146 @@
+"""One scope's streams: puts the samples of a batch into the order they were measured in and hands them to an operator.
+
+In order is the rule and costs little. A reading that comes out of order, within the allowed lateness, is put where it
+belongs: what the operator made of the newer readings of that stream is taken back, and they go through it again,
+after the newcomer. What then differs from what was said before is said now.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from alerts.rules.limit import Change, Limits
+from alerts.rules.rows import NO_ROW, Recent, Rows, run_starts
+from alerts.rules.slots import Slots
+from homecare.samples import Flag, Samples
+from homecare.triggers import Trigger
+
+EARLIEST = np.iinfo(np.int64).min
+
+
+class Streams:
+    """The streams of one scope (`slots` by device and resident, or by device) and the state of its rules."""
+
+    def __init__(self, operator: Limits, slots: Slots, lateness_ms: int) -> None:
+        self._operator, self._slots, self._lateness = operator, slots, lateness_ms
+        self._recent = Recent(len(operator.columns))
+        self._said: dict[int, list[Change]] = {}
+        """By row: the transitions it made, so that they can be taken back."""
+        self._said_order: deque[int] = deque()
+        self._latest = EARLIEST
+        self.make_room()
+
+    def make_room(self) -> None:
+        """After slots were added."""
+        self._recent.make_room(self._slots.capacity)
+        self._operator.make_room(self._slots.capacity)
+
+    def apply(self, samples: Samples, slots: npt.NDArray[np.int64], residents: npt.NDArray[np.int32]) -> list[Trigger]:
+        """Take in the samples of `slots`; what they raise and clear, unordered."""
+        new = self._fresh(samples, slots, residents)
+        if not len(new):
+            return []
+        new = new.take(np.argsort(new.slot, kind="stable"))
+        late = self._out_of_order(new)
+        if late.any():
+            known, before = self._reorder(new.take(late))
+            new = new.take(~late)
+            ends = self._recent.chain_ends(new.slot[run_starts(new.slot)])
+            rows, before = new.followed_by(known), np.concatenate([ends, before])
+            again = self._take_back(known)
+        else:
+            rows, before, again = new, self._recent.chain_ends(new.slot[run_starts(new.slot)]), {}
+        self._recent.keep(rows, before)
+        changes = self._operator.step(rows)
+        triggers = list(self._say(rows, changes, again)) if changes else []
+        self._remember(rows, changes)
+        self._latest = max(self._latest, int(samples.received.max()))
+        self._recent.forget(self._latest - self._lateness)
+        self._forget()
+        return triggers
+
+    def _fresh(self, samples: Samples, slots: npt.NDArray[np.int64], residents: npt.NDArray[np.int32]) -> Rows:
+        """The samples that measured something these rules read, and are not too old to say anything of now."""
+        values = samples.values[:, self._operator.columns]
+        measured = ~np.isnan(values).all(axis=1)
+        keep = np.flatnonzero(measured & (samples.ts >= samples.received - self._lateness))
+        return Rows(
+            id=np.full(len(keep), NO_ROW, np.int64),
+            slot=slots[keep],
+            ts=samples.ts[keep],
+            received=samples.received[keep],
+            message=(samples.boot[keep].astype(np.int64) << 31) | samples.seq[keep],
+            part=samples.part[keep],
+            wrong_clock=(samples.flags[keep] & Flag.WRONG_CLOCK) != 0,
+            resident=residents[keep],
+            values=values[keep],
+        )
+
+    def _out_of_order(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Rows of the streams that have to be looked at again: one was measured no later than what is known."""
+        starts = run_starts(rows.slot)
+        newest = np.empty(len(rows), np.int64)
+        newest[1:] = rows.ts[:-1]
+        newest[starts] = self._recent.newest(rows.slot[starts])
+        # Where the clock is wrong the time says nothing about whether the sample came before.
+        bad = (rows.ts <= newest) | rows.wrong_clock
+        if not bad.any():
+            return bad
+        run = np.cumsum(np.bincount(starts, minlength=len(rows))) - 1
+        marked = np.zeros(len(starts), np.bool_)
+        marked[run[bad]] = True
+        return marked[run]
+
+    def _reorder(self, new: Rows) -> tuple[Rows, npt.NDArray[np.int64]]:
+        """`new` among the kept rows that were measured at the same time or later, and the row before those by slot."""
+        starts = run_starts(new.slot)
+        since = np.minimum.reduceat(np.where(new.wrong_clock, EARLIEST, new.ts), starts)
+        kept, before = self._recent.since(new.slot[starts], since)
+        rows = kept.followed_by(new).without_duplicates().in_order()
+        return rows, before
+
+    def _take_back(self, rows: Rows) -> dict[int, list[Change]]:
+        """Undo what the kept ones of `rows` made; returns it by row id."""
+        made = np.isin(rows.id, np.fromiter(self._said, np.int64, len(self._said)))
+        again = {id_: self._said.pop(id_) for id_ in reversed(rows.id[made].tolist())}
+        for changes in again.values():
+            self._operator.take_back(changes)
+        return again
+
+    def _say(self, rows: Rows, changes: Sequence[Change], again: dict[int, list[Change]]) -> Iterator[Trigger]:
+        """Triggers for what was not said before. The last thing said of a series is how it stands now."""
+        known = {(id_, change.cell): change.band for id_, before in again.items() for change in before}
+        by_cell: dict[int, list[Change]] = defaultdict(list)
+        for change in changes:
+            by_cell[change.cell].append(change)
+        for cell, transitions in by_cell.items():
+            unsaid = [each for each in transitions if known.get((int(rows.id[each.row]), cell)) != each.band]
+            for change in unsaid:
+                yield self._trigger(rows, change)
+            end = transitions[-1]
+            if unsaid and (unsaid[-1].band > 0) != (end.band > 0):
+                # Said before what was found out now: said once more, or the older news would stand as the last word.
+                trigger, row = self._trigger(rows, end), unsaid[-1].row
+                yield msgspec.structs.replace(trigger, key=f"{trigger.key}:after:{rows.message[row]}.{rows.part[row]}")
+
+    def _trigger(self, rows: Rows, change: Change) -> Trigger:
+        return self._operator.trigger(rows, change, int(self._slots.keys[rows.slot[change.row]] >> 32))
+
+    def _remember(self, rows: Rows, changes: Sequence[Change]) -> None:
+        for change in changes:
+            id_ = int(rows.id[change.row])
+            if id_ not in self._said:
+                self._said[id_] = []
+                self._said_order.append(id_)
+            self._said[id_].append(change)
+
+    def _forget(self) -> None:
+        while self._said_order and self._said_order[0] < self._recent.first_id:
+            self._said.pop(self._said_order.popleft(), None)
+
+    def recall(self, slot: int, trigger: Trigger) -> None:
+        """The state that `trigger`, the last of its series, left behind."""
+        self._operator.recall(slot, trigger)
