@@ -28,12 +28,15 @@ TEMPLATE = "homecare_template"
 PROCESSES = pytest.StashKey[Processes]()
 
 
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    lines, missing = inventory()
-    lines += [f"MISSING {error}" for error in missing]
-    if missing and services_required():
-        pytest.exit("services are missing: " + "; ".join(map(str, missing)), returncode=1)
-    return [f"service: {line}" for line in lines]
+def pytest_sessionstart() -> None:
+    absent = inventory()[1] if services_required() else []
+    if absent:
+        pytest.exit("services are missing: " + "; ".join(map(str, absent)), returncode=1)
+
+
+def pytest_report_header() -> list[str]:
+    present, absent = inventory()
+    return [f"service: {line}" for line in present] + [f"service MISSING: {error}" for error in absent]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,6 @@
 """Which services the tests have here, in which version: the report's header, and the reason of a skip or a failure."""
 
+import functools
 import os
 import platform
 import shutil
@@ -31,6 +32,7 @@ def mosquitto() -> str:
     raise ServiceMissing("Mosquitto", "no mosquitto on this machine (make setup installs it)")
 
 
+@functools.cache
 def inventory() -> tuple[list[str], list[ServiceMissing]]:
     """(a line for every service that is there, the ones that are missing)."""
     probes: list[Callable[[], str]] = [_timescale, _plain, _mosquitto, _chromium, _assets]
