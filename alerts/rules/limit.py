@@ -166,7 +166,7 @@ class Limits:
             "readings": [{"metric": reading.metric, "value": value, "at": at, "received": received}],
             "limits": [{"severity": step.severity, "limit": step.limit} for step in reading.bands],
             "limit": band.limit,
-            "clear": texts.plain(reading.clear),
+            "clear": round(reading.clear, 3),
             "unit": BY_NAME[reading.metric].unit,
         }
         if not raised:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 NO_ROW = -1
+_START = 256
 
 
 @dataclass(slots=True)
@@ -73,8 +74,8 @@ class Recent:
     def __init__(self, metrics: int) -> None:
         self._first = 0
         self._next = 0
-        self._rows = _blank(4096, metrics)
-        self._before = np.full(4096, NO_ROW, np.int64)
+        self._rows = _blank(_START, metrics)
+        self._before = np.full(_START, NO_ROW, np.int64)
         self._last = np.full(0, NO_ROW, np.int64)
         self._newest = np.zeros(0, np.int64)
         self._batches: deque[tuple[int, int]] = deque()
@@ -147,9 +148,9 @@ class Recent:
 
     def _reserve(self, count: int) -> None:
         capacity = len(self._before)
-        kept = np.arange(self._first, self._next)
-        if len(kept) + count <= capacity:
+        if self._next - self._first + count <= capacity:
             return
+        kept = np.arange(self._first, self._next)
         old = kept & (capacity - 1)
         while len(kept) + count > capacity:
             capacity *= 2

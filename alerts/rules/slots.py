@@ -14,9 +14,9 @@ class Slots:
 
     def __init__(self) -> None:
         self.count = 0
-        self.keys: npt.NDArray[np.int64] = np.zeros(1024, np.int64)
+        self.keys: npt.NDArray[np.int64] = np.zeros(64, np.int64)
         """Key of each slot; its length is the capacity that arrays with one row per slot need."""
-        self._table: npt.NDArray[np.int32] = np.full(2048, -1, np.int32)
+        self._table: npt.NDArray[np.int32] = np.full(128, -1, np.int32)
 
     @property
     def capacity(self) -> int:

@@ -47,14 +47,12 @@ def metric_name(metric: str, language: Language) -> str:
     return BY_NAME[metric].zh if language == "zh" else BY_NAME[metric].en
 
 
-def reading(
-    template: str, language: Language, metric: str, value: float | np.floating, limit: float | None = None
-) -> str:
-    """`template` filled in with a reading and the limit it crossed (None: the template has no {limit})."""
+def reading(template: str, language: Language, metric: str, value: float, limit: float | None = None) -> str:
+    """`template` filled in with a reading (`plain`) and the limit it crossed (None: the template has no {limit})."""
     return template.format(
         metric=metric_name(metric, language),
-        value=plain(value),
-        limit="" if limit is None else plain(limit),
+        value=value,
+        limit="" if limit is None else f"{limit:g}",
         unit=unit(metric, language),
     )
 
