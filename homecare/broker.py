@@ -30,7 +30,7 @@ RESERVED_USERS = frozenset({BACKEND_USER, "traccar"})
 ITERATIONS = 101
 """Mosquitto 2.0's own. A device's password is 128 random bits: stretching it buys nothing."""
 STARTS_WITHIN_S = 10.0
-STOPS_WITHIN_S = 5.0
+STOPS_WITHIN_S = 1.5
 
 
 def new_password() -> str:

@@ -24,7 +24,7 @@ import psycopg
 from homecare.errors import DatabaseUnavailable
 
 STARTS_WITHIN_S = 30.0
-STOPS_WITHIN_S = 5.0
+STOPS_WITHIN_S = 2.0
 LONGEST_SOCKET = 107
 """Bytes the kernel allows for a socket's path."""
 SETTINGS = (

@@ -17,8 +17,8 @@ import aiohttp
 from homecare.errors import HomecareError
 
 READY_WITHIN_S = 30.0
-STOPS_WITHIN_S = 8.0
-"""The contract gives a process 10 s from SIGTERM; what is left is for the servers below them."""
+STOPS_WITHIN_S = 6.0
+"""The contract gives all of it 10 s from SIGTERM; what is left is for the servers below the programs."""
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 WELL_AFTER_S = 60.0
 """A program that has run this long starts again from the shortest pause."""

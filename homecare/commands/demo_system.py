@@ -1,0 +1,194 @@
+"""The demo's folder and everything that runs out of it: database, broker, ingest, alerts, dashboard.
+
+What must be secret is made once per folder and kept there, readable by its owner alone.
+"""
+
+import base64
+import fcntl
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from homecare.broker import Broker, new_password
+from homecare.database import migrate
+from homecare.directory import files, store
+from homecare.directory.entries import Directory, Source
+from homecare.embedded import EmbeddedPostgres
+from homecare.errors import InputError
+from homecare.secrets import Vault
+from homecare.supervisor import Program, Supervisor, inherited_environment
+from simulators.county import Secrets, sample_county
+
+DASHBOARD_PORT = 8000
+Step = Callable[[str, float], None]
+"""Told of each thing that is ready, and how many seconds it took."""
+
+
+class Kept(msgspec.Struct):
+    """What the folder remembers from one run to the next."""
+
+    secret_key: str
+    backend_password: str
+    operator_password: str
+    device_passwords: dict[str, str]
+    webhook_secrets: dict[str, str]
+    contacts_port: int = 0
+    """Where the contacts' webhooks point to; 0: nothing imported yet."""
+
+
+class Folder:
+    """The demo's data folder; one demo at a time has it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (path / "logs").mkdir(exist_ok=True)
+            self._lock: IO[str] = (path / "lock").open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{path}: another demo is running on this folder; give --data another one") from None
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from None
+        self.kept = self._read()
+
+    @property
+    def directory_file(self) -> Path:
+        """The sample directory with the devices' plain passwords, for the simulated homes."""
+        return self.path / "directory.json"
+
+    def log(self, name: str) -> Path:
+        return self.path / "logs" / f"{name}.log"
+
+    def keep(self) -> None:
+        """Write `kept`."""
+        new = self.path / "secrets.new"
+        new.touch(0o600)
+        new.write_bytes(msgspec.json.encode(self.kept))
+        new.replace(self.path / "secrets.json")
+
+    def county(self, address: Callable[[str], str], first_delay_s: float) -> Directory:
+        """The sample county with this folder's secrets, the contacts at `address(id)`."""
+
+        def device_password(device: str) -> str:
+            return self.kept.device_passwords.setdefault(device, new_password())
+
+        def webhook(contact: str) -> tuple[str, str]:
+            return address(contact), self.kept.webhook_secrets.setdefault(contact, _webhook_secret())
+
+        return sample_county(Secrets(device_password, webhook, self.kept.operator_password, first_delay_s))
+
+    def _read(self) -> Kept:
+        try:
+            return msgspec.json.decode((self.path / "secrets.json").read_bytes(), type=Kept)
+        except FileNotFoundError:
+            return Kept(secrets.token_urlsafe(48), new_password(), new_password(), {}, {})
+        except msgspec.DecodeError as error:
+            raise InputError(f"{self.path / 'secrets.json'}: {error}") from None
+
+
+class System:
+    """The running system; `supervisor` keeps it so."""
+
+    def __init__(self, folder: Folder, supervisor: Supervisor, step: Step) -> None:
+        self.folder = folder
+        self.supervisor = supervisor
+        self.database = EmbeddedPostgres(folder.path / "postgres")
+        self.broker: Broker | None = None
+        self.url = ""
+        self._step = step
+
+    async def start(self, directory: Directory, *, import_it: bool) -> None:
+        """Start all in order, each when what it needs is ready. HomecareError where one does not start."""
+        began = time.monotonic()
+        self.supervisor.start_server("database", self.database)
+        began = self._done("database", began)
+        migrate(self.database.url)
+        began = self._done("schema", began)
+        if import_it:
+            source = Source(directory)
+            store.import_directory(self.database.url, source, Vault(self.folder.kept.secret_key))
+            files.write(self.folder.directory_file, directory)
+            began = self._done("sample directory", began)
+        users = {"homecare": self.folder.kept.backend_password, **store.mqtt_passwords(self.database.url)}
+        self.broker = Broker(self.folder.path / "broker", users=users)
+        self.supervisor.start_server("broker", self.broker)
+        self._done("broker", began)
+        port = _next_free_port(DASHBOARD_PORT)
+        self.url = f"http://127.0.0.1:{port}/"
+        for name in ("ingest", "alerts", "dashboard"):
+            program = self.program(name, name, port=port if name == "dashboard" else _free_port())
+            self._step(name, await self.supervisor.start(program))
+
+    def program(self, name: str, *arguments: str, port: int = 0) -> Program:
+        """`homecare ARGUMENTS` in this system's environment; with a port it is ready when /readyz says so."""
+        assert self.broker is not None, "programs start after the broker"
+        environment = inherited_environment(
+            database_url=self.database.url,
+            mqtt_url=self.broker.url(),
+            public_url=self.url.rstrip("/"),
+            secret_key=self.folder.kept.secret_key,
+            listen=f"127.0.0.1:{port}",
+            webhook_allow_networks="127.0.0.0/8",
+            webhook_allow_http="true",
+        )
+        command = [sys.executable, "-c", "from homecare.commands.main import main; main()", *arguments]
+        ready = f"http://127.0.0.1:{port}/readyz" if port else ""
+        return Program(name, command, environment, self.folder.log(name), ready)
+
+    def _done(self, name: str, began: float) -> float:
+        now = time.monotonic()
+        self._step(name, now - began)
+        return now
+
+
+@asynccontextmanager
+async def running(
+    folder: Folder, directory: Directory, *, import_it: bool, say: Callable[[str], None], step: Step
+) -> AsyncIterator[System]:
+    """The whole system within the block; ended at its end, however it ends."""
+    supervisor = Supervisor(say)
+    system = System(folder, supervisor, step)
+    try:
+        await system.start(directory, import_it=import_it)
+        yield system
+    finally:
+        await supervisor.stop()
+
+
+def _webhook_secret() -> str:
+    return "whsec_" + base64.b64encode(os.urandom(32)).decode()
+
+
+def port_is_free(port: int) -> bool:
+    """Whether somebody could listen on this port of the loopback interface now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _next_free_port(preferred: int) -> int:
+    """`preferred` or the next one above it that is free."""
+    for port in range(preferred, preferred + 100):
+        if port_is_free(port):
+            return port
+    raise InputError(f"no free port from {preferred} to {preferred + 99}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
