@@ -1,55 +1,49 @@
-"""Whether silence can be told: only by one who would have heard. Deaf for a while, nobody else was silent."""
+"""Up to when silence can be told: only by one who has heard everything. Deaf for a while, nobody else was silent."""
 
-from typing import Literal, get_args
+from dataclasses import dataclass
 
-Hearing = Literal["well", "deaf", "settling", "behind", "held_up"]
-"""deaf: no broker; settling: the broker is there again, its backlog and the devices are not yet; behind: messages come faster
-than they are taken; held_up: the database does not take what was heard."""
-HEARINGS: tuple[Hearing, ...] = get_args(Hearing)
-
-LEAST_SETTLING_MS = 5_000
-MOST_SETTLING_MS = 180_000
-"""After a long deafness devices need this long to find the broker again and to send what they have."""
-HELD_UP_MS = 5_000
+SETTLING_MS = 5_000
+"""After a backlog or a lost connection: between two of its pieces there may be a moment without anything."""
+NEVER = -(2**62)
 
 
-class Listener:
-    """Judges from what the pipeline goes through; times are Unix ms of the pipeline's clock.
+@dataclass(slots=True)
+class Hearing:
+    """Told what the lane goes through; times are Unix ms of the lane's clock."""
 
-    `heard_until` is when something was last heard before this process, None: never.
-    """
+    _connected: bool = False
+    _disturbed_at: int = NEVER
+    _taken_at: int | None = None
+    _full: bool = False
+    _all_until: int = NEVER
 
-    def __init__(self, heard_until: int | None = None) -> None:
-        self._unwell_since = heard_until
-        self._well_since: int | None = None
-        self._full = False
-        self._held: dict[int, int] = {}
+    def connected(self, now: int, *, connected: bool) -> bool:
+        """Whether the connection is there since the last call, so that nobody could be heard before `now`."""
+        begins = connected and not self._connected
+        if begins or not connected:
+            self._disturbed_at = now
+        self._connected = connected
+        return begins
 
-    def took(self, work: int, now: int, *, full: bool) -> None:
-        """A batch was taken; `full`: it holds as much as one may, so that more is waiting."""
-        self._full = full
-        self._held[work] = now
+    def taken(self, now: int, *, full: bool) -> None:
+        """A batch was taken; where it is `full`, more of the same time is waiting."""
+        self._taken_at, self._full = now, full
+        if full:
+            self._disturbed_at = now
 
-    def finished(self, work: int) -> None:
-        """It is committed."""
-        self._held.pop(work, None)
+    def applied(self) -> None:
+        """The rules know all of the batch, and so all that came before it was taken."""
+        if self._taken_at is not None and not self._full:
+            self._all_until = self._taken_at
 
-    def judge(self, now: int, *, connected: bool) -> Hearing:
-        """To be asked about once a second. Settling takes as long as the trouble did, within its limits."""
-        trouble = self._trouble(now, connected=connected)
-        if trouble:
-            if self._well_since is not None:
-                self._unwell_since, self._well_since = now, None
-            return trouble
-        if self._well_since is None:
-            self._well_since = now
-        lasted = 0 if self._unwell_since is None else self._well_since - self._unwell_since
-        settled_at = self._well_since + min(max(lasted, LEAST_SETTLING_MS), MOST_SETTLING_MS)
-        return "well" if now >= settled_at else "settling"
+    def waiting(self) -> None:
+        """The batch is handed on, and the next one is taken as soon as anything comes."""
+        self._taken_at = None
 
-    def _trouble(self, now: int, *, connected: bool) -> Hearing | None:
-        if not connected:
-            return "deaf"
-        if any(now - since > HELD_UP_MS for since in self._held.values()):
-            return "held_up"
-        return "behind" if self._full else None
+    def complete_until(self, now: int) -> int | None:
+        """The time up to which all that was received is known to the rules; None: cannot be told at the moment."""
+        if not self._connected or now - self._disturbed_at < SETTLING_MS:
+            return None
+        if self._taken_at is None:
+            return now
+        return self._all_until if self._all_until != NEVER else None

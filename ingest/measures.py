@@ -25,4 +25,6 @@ COMMIT_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60),
 )
 BACKLOG = Gauge("homecare_ingest_backlog_messages", "Messages taken from the source and not yet acknowledged")
-HEARING = Gauge("homecare_ingest_hearing", "1 for whether silence can be told now, and why not", ["state"])
+HEARD_UNTIL = Gauge(
+    "homecare_ingest_heard_until_seconds", "Up to when (Unix time) silence was told; stands still while it cannot be"
+)

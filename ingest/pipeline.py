@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import structlog
 
 from homecare.checked import Checked
@@ -18,7 +20,7 @@ from homecare.messages import Inbound
 from homecare.samples import Samples
 from homecare.triggers import Trigger
 from ingest import measures
-from ingest.hearing import HEARINGS, Listener
+from ingest.hearing import Hearing
 from ingest.repeats import Delivery, without
 from ingest.store import Store
 from ingest.writing import Writing
@@ -60,13 +62,27 @@ class Checks(Protocol):
 class Rules(Protocol):
     """The rules' state, one slot per device; each call moves it on."""
 
+    @property
+    def memory_ms(self) -> int:
+        """How far back, by `ts`, samples are needed to rebuild the state."""
+
     def register(self, devices: Iterable[RegisteredDevice]) -> None: ...
 
     def apply(self, samples: Samples) -> list[Trigger]: ...
 
     def sweep(self, now: int) -> list[Trigger]: ...
 
-    def restore(self, samples: Samples) -> None: ...
+    def listen(self, since: int) -> None:
+        """Nobody could be heard before `since`."""
+
+    def heard(self, devices: npt.NDArray[np.int32], received: npt.NDArray[np.int64]) -> None:
+        """These devices (keys) were heard then, by other means than a sample."""
+
+    def recall(self, triggers: Iterable[Trigger]) -> None:
+        """The last trigger of every series, given out before a restart."""
+
+    def restore(self, samples: Samples) -> None:
+        """Samples that went through `apply` before a restart."""
 
 
 @dataclass(slots=True)
@@ -93,14 +109,13 @@ class Lane:
         store: Store,
         *,
         clock: Clock = wall_clock,
-        listener: Listener | None = None,
         sweep_s: float = SWEEP_S,
     ) -> None:
         self._checks = checks
         self._rules = rules
         self._writing = Writing(checks.check, store)
         self._clock = clock
-        self._listener = listener or Listener()
+        self._hearing = Hearing()
         self._sweep_s = sweep_s
         self._ready: asyncio.Queue[Work] = asyncio.Queue(AHEAD)
         self.stages: tuple[tuple[Stage, ...], tuple[Stage, ...]] = (
@@ -111,6 +126,9 @@ class Lane:
 
     async def run(self, source: Source) -> None:
         """Until cancelled; then what was taken is finished, if the database lets it within `DRAIN_S`."""
+        # What an earlier run could not finish was not acknowledged, so it comes again.
+        self._ready, self._hearing = asyncio.Queue(AHEAD), Hearing()
+        self._writing.forget()
         async with asyncio.TaskGroup() as group:
             finishing = group.create_task(self._finish(), name="finish")
             sweeping = group.create_task(self._sweep(source), name="sweep")
@@ -126,11 +144,13 @@ class Lane:
         work = Work(batch.messages, batch.acknowledge)
         measures.BATCH_MESSAGES.observe(len(work.messages))
         measures.BACKLOG.inc(len(work.messages))
-        self._listener.took(id(work), self._clock(), full=len(work.messages) >= MOST_MESSAGES)
+        self._hearing.taken(self._clock(), full=len(work.messages) >= MOST_MESSAGES)
         before, _ = self.stages
         for stage in before:
             await stage(work)
+        self._hearing.applied()
         await self._ready.put(work)
+        self._hearing.waiting()
 
     async def _finish(self) -> None:
         _, after = self.stages
@@ -138,7 +158,6 @@ class Lane:
             work = await self._ready.get()
             for stage in after:
                 await stage(work)
-            self._listener.finished(id(work))
             measures.BACKLOG.dec(len(work.messages))
             self._ready.task_done()
 
@@ -149,7 +168,6 @@ class Lane:
             async with asyncio.timeout(DRAIN_S):
                 await self._ready.join()
         except TimeoutError:
-            # Not acknowledged, so it comes again.
             log.warning("not_drained", batches=self._ready.qsize() + 1)
 
     async def _check(self, work: Work) -> None:
@@ -160,8 +178,11 @@ class Lane:
         work.checked = without(work.checked, work.repeats)
 
     async def _apply_rules(self, work: Work) -> None:
-        if len(work.checked.samples):
-            work.triggers = self._ask_rules(lambda: self._rules.apply(work.checked.samples))
+        windows = work.checked.windows
+        if windows:
+            devices = np.array([window.device_key for window in windows], np.int32)
+            self._rules.heard(devices, np.array([window.received for window in windows], np.int64))
+        work.triggers = self._ask_rules(lambda: self._rules.apply(work.checked.samples))
 
     async def _store(self, work: Work) -> None:
         await self._writing.write(work.messages, work.checked, work.repeats, work.triggers)
@@ -175,12 +196,13 @@ class Lane:
         while True:
             await asyncio.sleep(self._sweep_s)
             now = self._clock()
-            hearing = self._listener.judge(now, connected=source.connected)
-            for state in HEARINGS:
-                measures.HEARING.labels(state).set(state == hearing)
-            if hearing != "well":
+            if self._hearing.connected(now, connected=source.connected):
+                self._rules.listen(now)
+            until = self._hearing.complete_until(now)
+            if until is None:
                 continue
-            triggers = self._ask_rules(lambda now=now: self._rules.sweep(now))  # type: ignore[misc]
+            measures.HEARD_UNTIL.set(until / 1000)
+            triggers = self._ask_rules(lambda until=until: self._rules.sweep(until))  # type: ignore[misc]
             if triggers:
                 await self._ready.put(Work(triggers=triggers))
 

@@ -73,19 +73,30 @@ where key = %(device)s
       (%(state)s, coalesce(%(model)s, model), coalesce(%(firmware)s, firmware), coalesce(%(interval)s::real, interval_s),
        coalesce(%(boot)s, boot))
 
+-- name: last_heard
+-- When each device was last heard, Unix ms.
+select device.key, floor(extract(epoch from greatest(
+    (select received from sample where sample.device = device.key order by ts desc limit 1),
+    (select received from acceleration where acceleration.device = device.key order by ts desc limit 1))) * 1000)::bigint
+from device
+where (%(devices)s::int[] is null or key = any(%(devices)s::int[]))
+  and (exists (select from sample where sample.device = device.key)
+       or exists (select from acceleration where acceleration.device = device.key))
+
+-- name: last_triggers
+-- The last one of every series before `since`, and of every device's silence.
+select distinct on (device, resident, rule, metric, evidence ->> 'side')
+       key, floor(extract(epoch from at) * 1000)::bigint as at, rule, version, kind, metric, severity, state, device,
+       coalesce(resident, 0) as resident, evidence, zh, en
+from trigger
+where event is null and device is not null and (at < %(since)s or kind = 'silence')
+  and (%(devices)s::int[] is null or device = any(%(devices)s::int[]))
+order by device, resident, rule, metric, evidence ->> 'side', at desc, id desc
+
 -- name: recent_samples
--- In the order they arrived, which is the order the rules saw them in.
+-- Every field is there (NULL is what Samples has for it), so that rows of binary COPY are all of one width.
 select {columns} from sample
 where ts >= {since} and ({devices}::int[] is null or device = any({devices}::int[]))
-order by received, device, boot, seq, part
-
--- name: last_samples
--- The last ones of each device that has none since then.
-select {columns} from device
-cross join lateral (select * from sample where device = device.key and ts < {since} order by ts desc limit {most}) as sample
-where ({devices}::int[] is null or device.key = any({devices}::int[]))
-  and not exists (select from sample as later where later.device = device.key and later.ts >= {since})
-order by sample.received, sample.device, sample.boot, sample.seq, sample.part
 
 -- name: quarantine_list
 select id, received, last_received, times, lane, reason, device, area, topic, length(payload) as size, detail, replayed_at

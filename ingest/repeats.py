@@ -89,6 +89,10 @@ class WrongClocks:
         if self._in_hand:
             self._in_hand -= wrong_clock_messages(checked).keys()
 
+    def forget(self) -> None:
+        """Nothing is in hand."""
+        self._in_hand.clear()
+
     def _suspects(self, keys: Iterable[int]) -> None:
         for key in keys:
             if key >= len(self._suspect):

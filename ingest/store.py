@@ -102,6 +102,10 @@ class Store:
         """What was asked about in `repeats` will not be written after all."""
         self._wrong_clocks.done(checked)
 
+    def forget(self) -> None:
+        """Nothing that was asked about in `repeats` will be written."""
+        self._wrong_clocks.forget()
+
     async def _commit(
         self, db: AsyncConnection, checked: Checked, triggers: Sequence[Trigger], *, staged: bool
     ) -> Written:

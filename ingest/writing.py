@@ -26,6 +26,10 @@ class Writing:
         self._check = check
         self._store = store
 
+    def forget(self) -> None:
+        """Nothing is in hand now."""
+        self._store.forget()
+
     async def repeats(self, checked: Checked) -> frozenset[Delivery]:
         """`Store.repeats`, waiting for the database as long as it takes."""
         return await self._waiting(lambda: self._store.repeats(checked))

@@ -1,0 +1,167 @@
+"""`homecare ingest`: measurements from MQTT through the checks and the rules into the database, for one shard of the areas."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from alerts.rules.engine import Engine
+from alerts.rules.pack import load_pack
+from gateway.edge import Edge
+from gateway.registry import Registry
+from gateway.registry_store import CHANNEL, follow, load
+from gateway.session import Session
+from homecare.clock import wall_clock
+from homecare.database import check_database, open_pool, unavailable
+from homecare.devices import RegisteredDevice
+from homecare.errors import HomecareError
+from homecare.health import start_health
+from homecare.logs import configure_logs
+from homecare.settings import Settings, load_settings
+from homecare.tasks import run, run_tasks
+from homecare.wakeups import Wakeups
+from ingest.connection import LiveConnection, WriterConnection
+from ingest.pipeline import Lane
+from ingest.restore import restore
+from ingest.shards import Shard
+from ingest.store import Store
+
+log = structlog.get_logger()
+PORT = 8001
+
+
+def command(shard: str = "1/1") -> int:
+    """Run until SIGTERM. One line and status 1 where there is no database, no schema or no broker at the start."""
+    share = Shard.parse(shard)
+    settings = load_settings()
+    configure_logs(settings.log_format, settings.log_level, "ingest" if share.count == 1 else f"ingest {share}")
+    check_database(settings.database_url.get_secret_value())
+
+    async def main(stop: asyncio.Event) -> None:
+        process = Ingest(settings, share)
+        try:
+            await run_tasks(stop, {"ingest": process.run()})
+        finally:
+            await process.close()
+
+    return run(main)
+
+
+@dataclass(slots=True)
+class Ingest:
+    """One process: its parts, in the order in which they come to life."""
+
+    settings: Settings
+    shard: Shard
+    registry: Registry = field(default_factory=Registry)
+    engine: Engine = field(default_factory=lambda: Engine(load_pack()))
+    writer: WriterConnection = field(init=False)
+    reader: LiveConnection = field(init=False)
+    session: Session | None = None
+    _filters: list[str] = field(default_factory=list)
+    _filters_changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.writer = WriterConnection(self._url, self.shard)
+        self.reader = LiveConnection(self._url, f"homecare-ingest {self.shard} reads")
+
+    @property
+    def _url(self) -> str:
+        return self.settings.database_url.get_secret_value()
+
+    async def run(self) -> None:
+        """Until cancelled; then what was taken is committed and acknowledged."""
+        await self._start_health()
+        await self.writer.stand_by()
+        async with open_pool(self._url, name=f"homecare-ingest {self.shard}", max_size=2) as pool:
+            devices, horizon = await load(pool, self.registry)
+            ours = [device for device in devices if self.shard.has(device.area)]
+            self.engine.register(ours)
+            store = Store(self.writer, self.reader)
+            await store.load()
+            db = await self.reader.get()
+            with unavailable():
+                found = await (await db.execute("select from pg_extension where extname = 'timescaledb'")).fetchone()
+            if found is None:
+                log.warning("plain_postgresql", meaning="no TimescaleDB: samples go to one plain table")
+            await restore(db, self.engine, ours, wall_clock(), all_devices=self.shard.count == 1)
+            lane = Lane(Edge(self.registry), self.engine, store)
+            wakeups = Wakeups(self._url, [CHANNEL])
+            tasks = {
+                "wakeups": wakeups.listen(),
+                "directory": follow(pool, self.registry, wakeups, horizon, self._directory_changed),
+                "listen": self._listen(lane),
+            }
+            await run_tasks(asyncio.Event(), tasks)
+
+    async def close(self) -> None:
+        """Give the shard to whoever stands by."""
+        await self.writer.close()
+        await self.reader.close()
+
+    async def _listen(self, lane: Lane) -> None:
+        """A session for the topics of the shard's areas, and a new one whenever those change."""
+        while True:
+            self._filters = self.shard.filters(self.registry.areas)
+            self._filters_changed.clear()
+            if self._filters:
+                session = self._open_session()
+                if self.session is None:
+                    await session.connect()  # at the start somebody looks on: no broker ends it
+                self.session = session
+                await self._listen_with(session, lane)
+            else:
+                log.warning("nothing_to_do", reason=f"no area is in shard {self.shard}")
+                await self._filters_changed.wait()
+
+    async def _listen_with(self, session: Session, lane: Lane) -> None:
+        """Returns when the areas change. However it ends, the session outlives the lane, which acknowledges by it."""
+        connecting = asyncio.create_task(session.run(), name="session")
+        working = asyncio.create_task(lane.run(session), name="lane")
+        changing = asyncio.create_task(self._filters_changed.wait(), name="filters")
+        try:
+            done, _ = await asyncio.wait({connecting, working, changing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            changing.cancel()
+            working.cancel()
+            await asyncio.wait({working})
+            await session.close()
+            connecting.cancel()
+            await asyncio.wait({connecting})
+
+    def _open_session(self) -> Session:
+        settings = self.settings
+        return Session(
+            settings.mqtt_url.get_secret_value(),
+            client_id=f"homecare-ingest-{settings.instance}-{self.shard.index}-{self.shard.count}",
+            filters=self._filters,
+            receive_maximum=settings.mqtt_receive_maximum,
+            ca_file=settings.mqtt_ca_file,
+        )
+
+    def _directory_changed(self, devices: Iterable[RegisteredDevice]) -> None:
+        """Intervals, wearers, new ones; a device that moved to another shard's area is no longer watched here."""
+        self.engine.register(
+            device if self.shard.has(device.area) else msgspec.structs.replace(device, revoked=True)
+            for device in devices
+        )
+        if self.shard.filters(self.registry.areas) != self._filters:
+            self._filters_changed.set()
+
+    async def _start_health(self) -> None:
+        async def database() -> bool:
+            await asyncio.to_thread(check_database, self._url)
+            return True
+
+        async def broker() -> bool:
+            return self.session is not None and self.session.connected
+
+        host, port = self.settings.address(PORT)
+        try:
+            await start_health(host, port, {"database": database, "broker": broker})
+        except OSError as error:
+            raise HomecareError(f"cannot listen on {host}:{port}: {error.strerror}") from error
