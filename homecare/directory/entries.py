@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from homecare.broker import RESERVED_USERS
 from homecare.devices import DeviceKind
 from homecare.triggers import Kind
 
@@ -110,6 +111,8 @@ class Device(Entry, frozen=True):
     def __post_init__(self) -> None:
         if self.kind == "kiosk" and isinstance(self.wearer, str):
             raise ValueError("wearer: a kiosk serves many, nobody can wear it")
+        if self.id in RESERVED_USERS:
+            raise ValueError("id: the broker keeps this name for the backend")
         if self.password is not None and ":" in self.id:
             raise ValueError(
                 "password: a ':' in the id ends the name in the broker's password file; use a client certificate"

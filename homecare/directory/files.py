@@ -66,7 +66,7 @@ def explain(problem: str, raw: dict[str, object]) -> str:
     """Msgspec's message with the path first: `residents[3] (R-000004), lat: expected float, got str`."""
     at = _AT.search(problem)
     if not at:
-        return problem
+        return (problem[:1].lower() + problem[1:]).replace("`", "")
     text = problem[: at.start()].replace("`", "")
     text = text[:1].lower() + text[1:]
     kind, index, rest = at.groups()

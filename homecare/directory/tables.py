@@ -74,8 +74,9 @@ def read(path: Path, text: str) -> Source:
         try:
             decoded.append(msgspec.convert(entry, element, strict=False))
         except msgspec.ValidationError as error:
-            problem = str(error).replace("`", "").replace(" - at $.", ", ")
-            raise InputError(f"{places[key]} ({key}): {problem[:1].lower() + problem[1:]}") from None
+            problem, _, member = str(error).replace("`", "").partition(" - at $.")
+            problem = problem[:1].lower() + problem[1:]
+            raise InputError(f"{places[key]} ({key}){member and ', '}{member}: {problem}") from None
     setattr(directory, kind, decoded)
     return Source(directory, {kind: list(places.values())})
 
