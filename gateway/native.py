@@ -129,7 +129,9 @@ class _CarefulTelemetry:
     def _sample(self, body: dict[str, Any], part: int, path: str) -> None:
         """A sample whose readings are all bad is kept as an empty row: that the device spoke is worth one."""
         if all(body.get(name) is None for name in ("values", "position", "acceleration")):
-            self.problems.add("bad_schema", f"{path or 'message '}has neither values nor position nor acceleration")
+            self.problems.add(
+                "bad_schema", f"{path.rstrip('.') or 'message'}: has neither values nor position nor acceleration"
+            )
             return
         usable, claimed_ts = check_ts(body.get("ts"), path, self.problems)
         if not usable:
