@@ -149,11 +149,12 @@ class EventLane:
             await self._tell_device(event, recorded)
 
     async def _tell_device(self, event: Event, recorded: Recorded) -> None:
-        topic, payload = self._ack(event, recorded.alert, recorded.state)
         try:
+            topic, payload = self._ack(event, recorded.alert, recorded.state)
             async with asyncio.timeout(PUBLISH_S):
                 await self._session.publish(topic, payload)
-        except (TimeoutError, BrokerUnavailable) as error:
+        except (TimeoutError, BrokerUnavailable, ValueError) as error:
+            # ValueError: from a topic that no acknowledgement can go to.
             log.warning("ack_not_sent", device=event.origin.device, problem=_problem(error))
 
     async def _set_aside(self, checked: Checked) -> None:

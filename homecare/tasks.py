@@ -63,8 +63,21 @@ async def retry(
     pause = first_s
     while True:
         try:
-            return await attempt()
+            result = await attempt()
         except on as error:
             log.warning("retrying", what=what, problem=str(error), pause_s=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, most_s)
+        else:
+            raise_if_cancelled()
+            return result
+
+
+def raise_if_cancelled() -> None:
+    """CancelledError if this task was asked to end and something it awaited swallowed that.
+
+    Before Python 3.12 `asyncio.wait_for`, by which psycopg waits, does so when the answer comes at the same moment.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -7,6 +7,8 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection, sql
 
+from homecare.tasks import raise_if_cancelled
+
 log = structlog.get_logger()
 
 
@@ -24,8 +26,10 @@ class Wakeups:
                 async with await AsyncConnection.connect(self._url, autocommit=True) as db:
                     for channel in self._events:
                         await db.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+                    raise_if_cancelled()
                     self.wake_all()
                     async for notify in db.notifies():
+                        raise_if_cancelled()
                         self._events[notify.channel].set()
             except psycopg.OperationalError as error:
                 log.warning("wakeups_lost", problem=str(error).strip().splitlines()[:1])
