@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """How many QoS 1 messages may be in flight, unacknowledged, to one session: the bound on its memory."""
     mqtt_ca_file: str = ""
     """CA certificate for mqtts; empty: the system's."""
+    tile_url: str = ""
+    """Map tiles for the dashboard, like https://tiles.example.org/{z}/{x}/{y}.png; empty: maps without a background."""
 
     @field_validator("webhook_allow_networks", mode="before")
     @classmethod
@@ -63,6 +65,14 @@ class Settings(BaseSettings):
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError("must look like https://care.example.org")
         return value.rstrip("/")
+
+    @field_validator("tile_url")
+    @classmethod
+    def _tiles(cls, value: str) -> str:
+        url = urlsplit(value)
+        if value and (url.scheme not in ("http", "https") or not url.netloc or not all(p in value for p in ("{z}", "{x}", "{y}"))):
+            raise ValueError("must look like https://tiles.example.org/{z}/{x}/{y}.png")
+        return value
 
     @field_validator("secret_key")
     @classmethod

@@ -1,0 +1,67 @@
+"""Residents: the list, and a person's page with the last day as charts and a map. Every look is logged."""
+
+from datetime import UTC, datetime, timedelta
+
+from fastapi import APIRouter, HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from dashboards import cases, people
+from dashboards.charts import draw, track
+from dashboards.services import Uses
+from dashboards.sessions import SignedIn
+
+router = APIRouter(include_in_schema=False, prefix="/residents")
+PER_PAGE = 50
+DAY = timedelta(days=1)
+
+
+@router.get("")
+async def residents(request: Request, uses: Uses, viewer: SignedIn, search: str = "", after: str = "") -> Response:
+    search = search.strip()[:100]
+    found = await people.residents(uses.store, viewer, search=search, after=after, most=PER_PAGE + 1)
+    template = "resident_rows.html" if "HX-Request" in request.headers else "residents.html"
+    return uses.templates.render(
+        request,
+        template,
+        viewer=viewer,
+        residents=found[:PER_PAGE],
+        search=search,
+        more=found[PER_PAGE - 1].id if len(found) > PER_PAGE else None,
+    )
+
+
+@router.get("/{resident_id}")
+async def resident_page(request: Request, uses: Uses, viewer: SignedIn, resident_id: str) -> Response:
+    resident = await people.view_resident(uses.store, viewer, resident_id)
+    if resident is None:
+        raise HTTPException(404)
+    return uses.templates.render(
+        request,
+        "resident.html",
+        viewer=viewer,
+        resident=resident,
+        age=resident.age(datetime.now(viewer.zone).date()),
+        contacts=await people.contacts_of(uses.store, resident),
+        devices=await people.devices_of(uses.store, resident),
+        alerts=await cases.resident_alerts(uses.store, viewer, resident.id),
+        tile_url=uses.tile_url,
+    )
+
+
+@router.get("/{resident_id}/day.json")
+async def day(uses: Uses, viewer: SignedIn, resident_id: str) -> Response:
+    """The last 24 hours: {"from", "to": Unix s, "charts": as of `charts.draw`, "track": as of `charts.track`}."""
+    resident = await people.view_resident(uses.store, viewer, resident_id)
+    if resident is None:
+        raise HTTPException(404)
+    end = datetime.now(UTC)
+    samples = await people.samples_of(uses.store, resident, end - DAY, end)
+    return JSONResponse(
+        {
+            "from": (end - DAY).timestamp(),
+            "to": end.timestamp(),
+            "charts": draw(samples),
+            "track": track(samples),
+        }
+    )

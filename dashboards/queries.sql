@@ -1,0 +1,213 @@
+-- Operators, sessions, tokens.
+
+-- name: operator_by_login
+select id, login, name, password_hash, language from operator where login = %(login)s and disabled_at is null
+
+-- name: add_operator
+insert into operator (login, name, role, area, language, password_hash)
+values (%(login)s, %(name)s, %(role)s, %(area)s, %(language)s, %(password_hash)s)
+on conflict (login) do nothing returning id
+
+-- name: set_password
+-- A new password ends the sessions that the old one began.
+with changed as (update operator set password_hash = %(password_hash)s where login = %(login)s returning id),
+ended as (delete from operator_session where operator in (select id from changed))
+select id from changed
+
+-- name: disable_operator
+update operator set disabled_at = clock_timestamp() where login = %(login)s and disabled_at is null returning id
+
+-- name: add_token
+insert into api_token (token_hash, operator, name, scopes, expires_at)
+select %(token_hash)s, id, %(name)s, %(scopes)s, now() + make_interval(days => %(days)s)
+from operator where login = %(login)s and disabled_at is null returning expires_at
+
+-- name: begin_session
+with over as (delete from operator_session where expires_at < now())
+insert into operator_session (token_hash, operator, csrf, expires_at)
+values (%(token_hash)s, %(operator)s, %(csrf)s, now() + make_interval(secs => %(seconds)s))
+
+-- name: end_session
+delete from operator_session where token_hash = %(token_hash)s
+
+-- name: session_viewer
+select o.id as operator, o.login, o.name, o.role, o.area, a.name_zh as area_zh, a.name_en as area_en,
+    a.parent is null as at_root, a.timezone, o.language, s.csrf
+from operator_session s join operator o on o.id = s.operator join area a on a.code = o.area
+where s.token_hash = %(token_hash)s and s.expires_at > now() and o.disabled_at is null
+
+-- name: token_viewer
+select o.id as operator, o.login, o.name, o.role, o.area, a.name_zh as area_zh, a.name_en as area_en,
+    a.parent is null as at_root, a.timezone, o.language, t.name as token_name, t.scopes
+from api_token t join operator o on o.id = t.operator join area a on a.code = o.area
+where t.token_hash = %(token_hash)s and t.expires_at > now() and t.revoked_at is null and o.disabled_at is null
+
+-- name: areas_within
+select area_within(%(area)s)
+
+-- name: record
+insert into log (alert, actor, action, detail) values (%(alert)s, %(actor)s, %(action)s, %(detail)s)
+
+-- Alerts. Arealess ones belong to the operators of the root.
+
+-- name: live_alerts
+select * from alert_shown
+where state in ('open', 'acknowledged') and (area in (select area_within(%(area)s)) or (area is null and %(at_root)s))
+order by state desc, array_position(array['critical', 'urgent', 'warning', 'info'], severity), opened_at
+limit %(most)s
+
+-- name: closed_alerts
+select * from alert_shown
+where state in ('resolved', 'cancelled') and closed_at > now() - interval '24 hours'
+  and (area in (select area_within(%(area)s)) or (area is null and %(at_root)s))
+order by closed_at desc limit %(most)s
+
+-- name: alert
+select * from alert_shown
+where id = %(id)s and (area in (select area_within(%(area)s)) or (area is null and %(at_root)s))
+
+-- name: linked_alert
+-- A contact's own link: only while the notification it was sent with is theirs.
+select * from alert_shown where id = %(id)s
+  and exists (select from notification where id = %(notification)s and alert = %(id)s and contact = %(contact)s)
+
+-- name: linked_contact
+select c.id, c.name, c.language, coalesce(a.timezone, 'Asia/Shanghai') as timezone
+from contact c left join area a on a.code = coalesce(c.area, %(area)s) where c.id = %(contact)s
+
+-- name: page_of_alerts
+select * from alert_shown
+where number < %(before)s and (%(states)s::text[] is null or state = any(%(states)s))
+  and (area in (select area_within(%(area)s)) or (area is null and %(at_root)s))
+order by number desc limit %(most)s
+
+-- name: resident_alerts
+select * from alert_shown
+where resident_id = %(resident)s and (area in (select area_within(%(area)s)) or (area is null and %(at_root)s))
+order by opened_at desc limit %(most)s
+
+-- name: alert_triggers
+select at, rule, version, severity, state, evidence, zh, en, device_id from trigger where alert = %(id)s order by at, id limit 200
+
+-- name: alert_log
+select id, at, actor, actor_name(actor) as name, action, detail from log
+where alert = %(id)s and action not in ('alert.viewed') order by id limit 1000
+
+-- name: alert_notifications
+select n.id, n.created_at, n.type, n.step, n.round, n.channel_kind, n.state, n.last_error, n.next_at, c.name,
+    coalesce((select jsonb_agg(jsonb_build_object('at', t.at, 'outcome', t.outcome, 'status', t.status, 'error', t.error,
+        'took_ms', t.took_ms) order by t.id) from attempt t where t.notification = n.id), '[]') as attempts
+from notification n left join contact c on c.id = n.contact
+where n.alert = %(id)s order by n.created_at limit 500
+
+-- name: confirm_console
+-- The page of an operator who is responsible has it: delivered, once, with its attempt and its line in the log.
+with confirmed as (
+    update notification n set state = 'delivered', delivered_at = clock_timestamp(), attempts = n.attempts + 1, leased_until = null
+    from alert a
+    where a.id = n.alert and n.alert = any(%(alerts)s) and n.channel_kind = 'console' and n.state = 'pending'
+      and (n.area in (select area_within(%(area)s)) or (n.area is null and %(at_root)s))
+    returning n.id, n.alert, n.created_at),
+tried as (
+    insert into attempt (notification, took_ms, outcome)
+    select id, least(2147483647, extract(epoch from clock_timestamp() - created_at) * 1000)::int, 'delivered' from confirmed)
+insert into log (alert, actor, action, detail)
+select alert, %(actor)s, 'notification.delivered', jsonb_build_object('notification', id, 'channel', 'console') from confirmed
+returning alert
+
+-- name: last_announcement
+select coalesce(max(id), 0) as last from log
+
+-- name: announcements
+-- What changed about alerts since `after`; looks are no change.
+select l.id, l.alert, a.area, l.action, a.kind, a.severity, a.state
+from log l join alert a on a.id = l.alert
+where l.id > %(after)s and l.action <> 'alert.viewed'
+order by l.id limit %(most)s
+
+-- Residents.
+
+-- name: residents
+select r.id, r.name, r.birth_date, r.sex, r.area, area_path(r.area, 'zh') as area_zh, area_path(r.area, 'en') as area_en,
+    r.address,
+    (select count(*) from alert a where a.resident = r.key and a.state in ('open', 'acknowledged')) as live_alerts
+from resident r
+where r.area in (select area_within(%(area)s)) and r.id > %(after)s
+  and (%(search)s = '' or r.name ilike '%%' || %(pattern)s || '%%' or r.id ilike %(pattern)s || '%%' or r.card = %(search)s)
+order by r.id limit %(most)s
+
+-- name: resident
+select r.key, r.id, r.card, r.name, r.birth_date, r.sex, r.phone, r.address, r.lat, r.lon, r.language, r.conditions, r.area,
+    area_path(r.area, 'zh') as area_zh, area_path(r.area, 'en') as area_en, a.timezone
+from resident r join area a on a.code = r.area
+where r.id = %(id)s and r.area in (select area_within(%(area)s))
+
+-- name: resident_contacts
+select c.id, c.name, c.role, c.phone, rc.rank, rc.relation,
+    (select count(*) from channel h where h.contact = c.id and h.disabled_at is null) as channels
+from resident_contact rc join contact c on c.id = rc.contact where rc.resident = %(key)s order by rc.rank
+
+-- name: resident_devices
+select d.id, d.kind, d.model, d.state, d.state_at, d.interval_s, w.since, seen.ts as last_sample, seen.battery
+from wearing w join device d on d.key = w.device
+left join lateral (select s.ts, s.battery from sample s where s.device = d.key and s.ts > now() - interval '30 days'
+                   order by s.ts desc limit 1) seen on true
+where w.resident = %(key)s and w.until is null order by d.id
+
+-- name: resident_samples
+-- The newest where there are too many.
+select s.ts, d.id as device, d.kind, d.interval_s, s.flags, s.heart_rate, s.spo2, s.respiratory_rate, s.systolic, s.diastolic,
+    s.temperature, s.glucose, s.weight, s.height, s.steps, s.activity, s.presence, s.room_temperature, s.battery, s.signal,
+    s.lat, s.lon, s.accuracy, s.speed, s.fix
+from resident_samples(%(key)s, %(from)s, %(to)s) s join device d on d.key = s.device
+order by s.ts desc, d.id, s.part desc limit %(most)s
+
+-- Devices and what could not be kept.
+
+-- name: devices
+select d.id, d.area, d.kind, d.model, d.firmware, d.interval_s, d.state, d.state_at, d.registered_at, d.revoked_at,
+    r.id as resident_id
+from device d left join wearing w on w.device = d.key and w.until is null left join resident r on r.key = w.resident
+where d.area in (select area_within(%(area)s)) and d.id > %(after)s order by d.id limit %(most)s
+
+-- name: unknown_devices
+select u.device, u.area, area_path(u.area, 'zh') as area_zh, area_path(u.area, 'en') as area_en, u.first_seen, u.last_seen, u.messages
+from unknown_device u
+where (u.area in (select area_within(%(area)s)) or (%(at_root)s and not exists (select from area where code = u.area)))
+  and (%(device)s::text is null or u.device = %(device)s)
+order by u.last_seen desc limit %(most)s
+
+-- name: adopt_device
+-- Nothing where somebody registered it meanwhile, or it did not speak in this area.
+with adopted as (
+    insert into device (id, area, kind, interval_s)
+    select u.device, u.area, %(kind)s, %(interval_s)s from unknown_device u
+    where u.device = %(device)s and u.area = %(device_area)s and u.area in (select area_within(%(area)s))
+    on conflict (id) do nothing returning key, id),
+known as (delete from unknown_device where device in (select id from adopted))
+select key from adopted
+
+-- name: wear
+insert into wearing (device, resident) values (%(device)s, %(resident)s)
+
+-- name: quarantine
+select id, received, last_received, times, lane, topic, payload, reason, detail, device, area, replayed_at
+from quarantine
+where (area in (select area_within(%(area)s))
+       or (%(at_root)s and (area is null or not exists (select from area known where known.code = quarantine.area))))
+  and id < %(before)s
+order by id desc limit %(most)s
+
+-- Contacts.
+
+-- name: contact_within
+-- Theirs by the contact's own area, or by a resident of the area who has this contact.
+select c.id from contact c
+where c.id = %(id)s and (c.area in (select area_within(%(area)s)) or exists (
+    select from resident_contact rc join resident r on r.key = rc.resident
+    where rc.contact = c.id and r.area in (select area_within(%(area)s))))
+
+-- name: test_contact
+insert into notification (type, channel_kind, channel, contact)
+select 'test', kind, id, contact from channel where contact = %(id)s and disabled_at is null order by rank
+returning id, channel_kind

@@ -1,0 +1,37 @@
+// One alert's page: what changes is fetched again when the alert changes; a note being written stays.
+
+import { now, proof } from "./page.js";
+import { Stream } from "./stream.js";
+import { positionMap } from "./map.js";
+
+const alert = document.body.dataset.alert;
+let waiting = 0;
+
+function refresh() {
+  clearTimeout(waiting);
+  waiting = setTimeout(async () => {
+    const note = document.getElementById("note-text");
+    const [text, focused] = [note?.value, note === document.activeElement];
+    await htmx.ajax("GET", `/alerts/${alert}/case`, { target: "#case", swap: "outerHTML" });
+    const fresh = document.getElementById("note-text");
+    if (fresh && text) fresh.value = text;
+    if (fresh && focused) fresh.focus();
+    confirm();
+  }, 40);
+}
+
+async function confirm() {
+  const shown = document.querySelector("#case[data-console]");
+  if (!shown) return;
+  shown.removeAttribute("data-console");
+  const form = new FormData();
+  form.append("alerts", alert);
+  await fetch("/console/received", { method: "POST", body: form, headers: proof() }).catch(() => {});
+}
+
+confirm();
+positionMap(document.getElementById("map"), now());
+new Stream(document.body.dataset.stream, {
+  changed: (event) => { if (event.alert === alert) refresh(); },
+  reload: refresh,
+});

@@ -1,0 +1,95 @@
+// The queue stays true by itself: each event refreshes one row and puts it where it belongs.
+
+import { proof } from "./page.js";
+import { Stream } from "./stream.js";
+
+const FULL_REFRESH_MS = 60000;
+const MOST_CLOSED = 30;
+const title = document.title;
+const pending = new Set();
+let keep = ""; // the alert whose button was pressed: the keyboard's focus stays with it
+
+function place(row) {
+  const list = document.getElementById(row.dataset.list);
+  const before = (other) => {
+    if (row.dataset.list === "closed") return Number(row.dataset.at) > Number(other.dataset.at);
+    const [rank, at] = [Number(row.dataset.rank), Number(row.dataset.at)];
+    const [rank2, at2] = [Number(other.dataset.rank), Number(other.dataset.at)];
+    return rank < rank2 || (rank === rank2 && at < at2);
+  };
+  const following = [...list.children].find((other) => other !== row && before(other));
+  if (row.parentElement !== list || row.nextElementSibling !== (following ?? null)) {
+    list.insertBefore(row, following ?? null);
+  }
+  if (keep === row.id) {
+    keep = "";
+    row.querySelector("a.name")?.focus();
+  }
+}
+
+function tell() {
+  for (const list of ["waiting", "answered"]) {
+    document.getElementById(`${list}-count`).textContent = document.getElementById(list).children.length;
+  }
+  const waiting = document.getElementById("waiting").children.length;
+  document.title = waiting ? `(${waiting}) ${title}` : title;
+  const closed = document.getElementById("closed");
+  while (closed.children.length > MOST_CLOSED) closed.lastElementChild.remove();
+}
+
+// The notification to the console has arrived when the row is on this page: say so, once.
+async function confirm() {
+  const rows = [...document.querySelectorAll("[data-console]")];
+  if (!rows.length || document.body.classList.contains("is-stale")) return;
+  const form = new FormData();
+  for (const row of rows) {
+    form.append("alerts", row.id.replace("alert-", ""));
+    row.removeAttribute("data-console");
+  }
+  await fetch("/console/received", { method: "POST", body: form, headers: proof() }).catch(() => {});
+}
+
+async function refresh(alert) {
+  if (pending.has(alert)) return;
+  pending.add(alert); // several events of one transaction: one request
+  await new Promise((done) => { setTimeout(done, 40); });
+  pending.delete(alert);
+  let row = document.getElementById(`alert-${alert}`);
+  if (!row) {
+    row = document.createElement("li");
+    row.id = `alert-${alert}`;
+    row.hidden = true;
+    document.getElementById("waiting").append(row);
+  }
+  await htmx.ajax("GET", `/queue/${alert}`, { target: `#alert-${alert}`, swap: "outerHTML" });
+  document.querySelector(`#alert-${alert}[hidden]`)?.remove();
+  settle();
+}
+
+function reload() {
+  htmx.ajax("GET", "/queue", { target: "#lists", swap: "outerHTML" });
+}
+
+function settle() {
+  for (const row of document.querySelectorAll("ol.queue > li[data-list]")) {
+    if (row.parentElement.id !== row.dataset.list) place(row);
+  }
+  tell();
+  confirm();
+}
+
+document.body.addEventListener("htmx:beforeRequest", (event) => {
+  const row = event.detail.elt.closest?.("li.alert");
+  if (row && event.detail.requestConfig.verb === "post") keep = row.id;
+});
+document.body.addEventListener("htmx:afterSettle", (event) => {
+  const id = event.detail.target.id;
+  const row = id.startsWith("alert-") ? document.getElementById(id) : null;
+  if (row?.dataset.list) place(row);
+  settle();
+});
+
+tell();
+confirm();
+new Stream(document.body.dataset.stream, { changed: (event) => refresh(event.alert), reload });
+setInterval(reload, FULL_REFRESH_MS); // whatever else was missed
