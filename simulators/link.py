@@ -70,6 +70,7 @@ class Mqtt5Link:
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
         self._client: aiomqtt.Client | None = None
+        self._sending: set[asyncio.Task[None]] = set()
 
     async def open(self, topics: list[str], will: Will, on_open: OnOpen, on_message: OnMessage) -> None:
         to = self._credentials
@@ -101,14 +102,28 @@ class Mqtt5Link:
             raise BrokerUnavailable(f"{to.user}: {group.exceptions[0]}") from None
         finally:
             self._client = None
+            for sending in self._sending:
+                sending.cancel()
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         if self._client is None:
             raise BrokerUnavailable(f"{self._credentials.user}: not connected")
+        # aiomqtt goes on waiting for a PUBACK that cannot come any more; the end of the connection cancels it.
+        sending = asyncio.create_task(
+            self._client.publish(topic, payload, qos=1, retain=retain), name=f"publish {topic}"
+        )
+        self._sending.add(sending)
         try:
-            await self._client.publish(topic, payload, qos=1, retain=retain)
+            await sending
         except (aiomqtt.MqttError, ValueError) as error:
             raise BrokerUnavailable(f"{self._credentials.user}: {error}") from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise BrokerUnavailable(f"{self._credentials.user}: disconnected") from None
+        finally:
+            self._sending.discard(sending)
 
     def cut(self) -> None:
         # aiomqtt has no way to leave without a DISCONNECT; the socket is paho's below it.
@@ -136,6 +151,7 @@ class Mqtt311Link:
                 loop.call_soon_threadsafe(what, *args)
 
         def end(reason: object) -> None:
+            self._client = None
             problem = BrokerUnavailable(f"{to.user}: {reason}")
             for future in (accepted, subscribed, *self._sent.values()):
                 if not future.done():
@@ -186,6 +202,8 @@ class Mqtt311Link:
         if self._client is None:
             raise BrokerUnavailable(f"{self._credentials.user}: not connected")
         sent = self._client.publish(topic, payload, qos=1, retain=retain)
+        if sent.rc != paho.MQTT_ERR_SUCCESS:
+            raise BrokerUnavailable(f"{self._credentials.user}: {paho.error_string(sent.rc)}")
         # paho's thread tells the loop, which is busy here: the future is in place before it hears of it.
         future = self._sent[sent.mid] = asyncio.get_running_loop().create_future()
         try:
