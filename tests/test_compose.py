@@ -1,5 +1,6 @@
 """docker-compose.yml sets what the code reads, starts commands that exist, and asks for what it cannot know."""
 
+import importlib
 import json
 import re
 from typing import Any
@@ -19,6 +20,8 @@ SECRETS = {
 }
 PORTS = {"dashboard": 8000, "ingest": 8001, "alerts": 8002}
 """The processes' own default ports."""
+PLUMBING = {"LISTEN", "DATABASE_URL", "MQTT_URL", "INSTANCE", "MQTT_RECEIVE_MAXIMUM", "MQTT_CA_FILE"}
+"""Settings that the file itself decides, or leaves as they are."""
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +64,16 @@ def test_environment_is_what_the_code_reads(ours: dict[str, Any], monkeypatch: p
         assert "brokerpassword" in settings.mqtt_url.get_secret_value()
 
 
+def test_everything_a_person_would_set_can_be_set_in_env() -> None:
+    text = (PROJECT / "docker-compose.yml").read_text()
+    settable = set(re.findall(r"\$\{HOMECARE_([A-Z_]+)", text))
+    fixed = {"LOG_FORMAT"}
+    assert {name.upper() for name in Settings.model_fields} - PLUMBING - fixed <= settable
+
+
 def test_ports_are_the_processes_own(ours: dict[str, Any]) -> None:
     for name, port in PORTS.items():
+        assert port == importlib.import_module(f"homecare.commands.{name}").PORT
         assert ours[name]["environment"]["HOMECARE_LISTEN"] == f"0.0.0.0:{port}"
         assert f"127.0.0.1:{port}/readyz" in ours[name]["healthcheck"]["test"][-1]
 
