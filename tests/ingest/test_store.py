@@ -81,9 +81,9 @@ async def test_wrong_clock_message_that_comes_again_is_known(
     wrong_window = window(home.handset, 3, ts=NOW, received=NOW, flags=int(Flag.WRONG_CLOCK))
     again = samples(home.handset, 1, 2, received=NOW + MINUTE, flags=Flag.WRONG_CLOCK)
     window_again = window(home.handset, 3, ts=NOW + MINUTE, received=NOW + MINUTE, flags=int(Flag.WRONG_CLOCK))
-    async with open_store(url) as store:
-        assert (await deliver(store, first, windows=[wrong_window])).samples == 2
-        assert await deliver(store, again, windows=[window_again]) == Written()
+    async with open_store(url) as fresh:
+        assert (await deliver(fresh, first, windows=[wrong_window])).samples == 2
+        assert await deliver(fresh, again, windows=[window_again]) == Written()
     async with open_store(url) as restarted:
         assert await deliver(restarted, again, windows=[window_again]) == Written()
     assert one(db, "select count(*) from sample") == (2,)
