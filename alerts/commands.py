@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -28,7 +28,7 @@ class Command(msgspec.Struct, frozen=True):
     id: UUID
     device_id: str
     area: str
-    name: str
+    name: Literal["locate", "ring", "call", "set_interval", "test"]
     args: dict[str, Any]
     expires_at: datetime
 
@@ -42,7 +42,7 @@ class Publish(Protocol):
 class CommandMessage(Protocol):
     """(topic, payload) of a command."""
 
-    def __call__(self, command: Command) -> tuple[str, bytes]: ...
+    def __call__(self, command: Command, /) -> tuple[str, bytes]: ...
 
 
 class Commands:

@@ -19,8 +19,9 @@ def new_secret() -> str:
 class Directory:
     """Rows of the directory, written straight with SQL."""
 
-    def __init__(self, db: AsyncConnection) -> None:
+    def __init__(self, db: AsyncConnection, secret_key: str = SECRET_KEY) -> None:
         self.db = db
+        self.vault = Vault(secret_key)
         self.secrets: dict[int, str] = {}
         """By channel."""
 
@@ -81,7 +82,7 @@ class Directory:
                     name,
                     place,
                     address,
-                    VAULT.seal(secret),
+                    self.vault.seal(secret),
                 )
             )
             self.secrets[channel] = secret

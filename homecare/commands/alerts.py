@@ -1,0 +1,133 @@
+"""`homecare alerts`: events from MQTT, triggers from the rules, escalation, notification. Run as many as you like."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from uuid import UUID
+
+from alerts.channels.webhook import Webhooks
+from alerts.commands import Command, Commands
+from alerts.escalation import Escalation
+from alerts.event_lane import EventLane
+from alerts.intake import Intake
+from alerts.letters import Letters
+from alerts.outbox import Outbox
+from alerts.rules.events import event_trigger
+from alerts.rules.pack import load_pack
+from alerts.store import State
+from gateway.downlink import CommandName, ack_payload, ack_topic, command_payload, command_topic
+from gateway.edge import Edge
+from gateway.registry import Registry
+from gateway.registry_store import CHANNEL, follow, load
+from gateway.session import Session
+from homecare.clock import to_ms
+from homecare.database import check_database, open_pool
+from homecare.errors import HomecareError
+from homecare.health import start_health
+from homecare.logs import configure_logs
+from homecare.messages import Event
+from homecare.secrets import Vault
+from homecare.settings import Settings, load_settings
+from homecare.tasks import run, run_tasks
+from homecare.wakeups import Wakeups
+
+PORT = 8002
+FILTERS = ("care/v1/+/+/event", "care/v1/+/+/reply")
+WAKE_UPS = (CHANNEL, "homecare_trigger", "homecare_escalation", "homecare_outbox", "homecare_command")
+EVENT_CONNECTIONS = 6
+"""Of their own, so that an SOS never waits for a connection that an endpoint's answer holds."""
+CONNECTIONS = 12
+
+
+def command() -> int:
+    """Run until SIGTERM. One line and status 1 where there is no database, no schema or no broker at the start."""
+    settings = load_settings()
+    configure_logs(settings.log_format, settings.log_level, "alerts")
+    check_database(settings.database_url.get_secret_value())
+    return run(lambda stop: _main(settings, stop))
+
+
+async def _main(settings: Settings, stop: asyncio.Event) -> None:
+    url = settings.database_url.get_secret_value()
+    session = _session(settings)
+    webhooks = Webhooks(allow_networks=settings.webhook_allow_networks, allow_http=settings.webhook_allow_http)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(webhooks.close)
+        event_pool = await stack.enter_async_context(
+            open_pool(url, name="homecare-alerts-events", max_size=EVENT_CONNECTIONS)
+        )
+        pool = await stack.enter_async_context(open_pool(url, name="homecare-alerts", max_size=CONNECTIONS))
+        registry = Registry()
+        _, horizon = await load(pool, registry)
+        await stack.enter_async_context(_health(settings, url, session))
+        await session.connect()
+        stack.push_async_callback(session.close)
+
+        wakeups = Wakeups(url, WAKE_UPS)
+        pack = load_pack()
+        channels = {"webhook": webhooks.send}
+        letters = Letters(Vault(settings.secret_key.get_secret_value()), settings.public_url)
+        lane = EventLane(
+            session,
+            event_pool,
+            check=Edge(registry).check,
+            event_trigger=lambda event: event_trigger(event, pack),
+            ack=_ack_message,
+            woke=wakeups.wake,
+        )
+        tasks = {
+            "wakeups": wakeups.listen(),
+            "directory": follow(pool, registry, wakeups, horizon, lambda _: None),
+            "session": session.run(),
+            "events": lane.run(),
+            "intake": Intake(pool, wakeups).run(),
+            "escalation": Escalation(pool, wakeups, tuple(channels)).run(),
+            "outbox": Outbox(pool, wakeups, channels, letters).run(),
+            "commands": Commands(pool, wakeups, session.publish, _command_message).run(),
+        }
+        await run_tasks(stop, tasks)
+
+
+def _session(settings: Settings) -> Session:
+    return Session(
+        settings.mqtt_url.get_secret_value(),
+        client_id=f"homecare-alerts-{settings.instance}",
+        filters=FILTERS,
+        receive_maximum=settings.mqtt_receive_maximum,
+        ca_file=settings.mqtt_ca_file,
+    )
+
+
+def _ack_message(event: Event, alert: UUID | None, state: State) -> tuple[str, bytes]:
+    assert event.boot is not None
+    assert event.seq is not None
+    topic = ack_topic(event.origin.area, event.origin.device)
+    return topic, ack_payload(event.boot, event.seq, alert, state)
+
+
+def _command_message(wanted: Command) -> tuple[str, bytes]:
+    name: CommandName = wanted.name
+    payload = command_payload(wanted.id, name, wanted.args, to_ms(wanted.expires_at))
+    return command_topic(wanted.area, wanted.device_id), payload
+
+
+@asynccontextmanager
+async def _health(settings: Settings, url: str, session: Session) -> AsyncIterator[None]:
+    async def database() -> bool:
+        await asyncio.to_thread(check_database, url)
+        return True
+
+    async def broker() -> bool:
+        return session.connected
+
+    host, port = settings.address(PORT)
+    try:
+        runner = await start_health(host, port, {"database": database, "broker": broker})
+    except OSError as error:
+        raise HomecareError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await runner.cleanup()
