@@ -105,6 +105,7 @@ async def open_pool(url: str, *, name: str, max_size: int = 8) -> AsyncIterator[
         name=name,
         timeout=10,
         kwargs={"autocommit": True, "application_name": name},
+        configure=_configure,
         check=AsyncConnectionPool.check_connection,
     )
     try:
@@ -113,6 +114,11 @@ async def open_pool(url: str, *, name: str, max_size: int = 8) -> AsyncIterator[
         yield pool
     finally:
         await pool.close()
+
+
+async def _configure(db: AsyncConnection) -> None:
+    # Our queries take milliseconds; compiling one of them takes fifty.
+    await db.execute("set jit = off")
 
 
 def load_queries(package: str) -> dict[str, str]:
