@@ -9,7 +9,7 @@ What is promised
     * Out of order, within the lateness: alarms do not wait for what might still come, so a reading beyond its limit
       raises at once. When an earlier one turns up, the state becomes what it would be in order, and what was not yet
       said is said. So (1) the state is that of the ordered stream; (2) every trigger of the ordered stream is given,
-      with the same key; (3) what is given beyond those are transitions of the ordered stream's own readings that an
+      with the same key (but a cleared one names the severity that was known when it was given); (3) what is given beyond those are transitions of the ordered stream's own readings that an
       earlier reading has since replaced, and (4) the last one given of a series agrees with its state: if older news
       would be the last word, the standing one is said again (its key ends in `:after:…`). A consumer that takes the
       triggers as they come, and each key once, ends where the ordered stream ends.

@@ -42,6 +42,11 @@ class Change(NamedTuple):
     before: tuple[int, int, int]
     """Band, raised at, resident."""
 
+    @property
+    def says(self) -> tuple[int, int]:
+        """What people are told: the band, and of a clearing, about whom."""
+        return self.band, 0 if self.band else self.before[2]
+
 
 class Limits:
     """All limit rules of one scope, over `columns` of the metrics."""
@@ -176,7 +181,7 @@ class Limits:
         sample = f"{message >> 31}.{message & 0x7FFFFFFF}.{part}"
         return Trigger(
             # By the sample's own name: where the clock is wrong, its time differs when it comes again.
-            key=f"{name}:{device}:{resident}:{reading.metric}:{sample}:{state}",
+            key=f"{name}:{device}:{resident}:{reading.metric}:{reading.side}:{sample}:{state}",
             at=at,
             rule=name,
             version=rule.version,

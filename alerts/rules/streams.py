@@ -112,12 +112,12 @@ class Streams:
 
     def _say(self, rows: Rows, changes: Sequence[Change], again: dict[int, list[Change]]) -> Iterator[Trigger]:
         """Triggers for what was not said before. The last thing said of a series is how it stands now."""
-        known = {(id_, change.cell): change.band for id_, before in again.items() for change in before}
+        known = {(id_, change.cell): change.says for id_, before in again.items() for change in before}
         by_cell: dict[int, list[Change]] = defaultdict(list)
         for change in changes:
             by_cell[change.cell].append(change)
         for cell, transitions in by_cell.items():
-            unsaid = [each for each in transitions if known.get((int(rows.id[each.row]), cell)) != each.band]
+            unsaid = [each for each in transitions if known.get((int(rows.id[each.row]), cell)) != each.says]
             for change in unsaid:
                 yield self._trigger(rows, change)
             end = transitions[-1]
