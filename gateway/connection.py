@@ -1,6 +1,8 @@
 """One network connection to the broker, from CONNECT to its end; the session (`session.py`) outlives it.
 
 Nothing in here waits for the consumer: messages go to the inbox, acknowledgements are written when they are asked for.
+While the inbox is full nothing is read: a broker may send more than the receive maximum (Mosquitto 2.0.11 does once the
+first acknowledgements have come), and our memory must not depend on its manners.
 """
 
 import asyncio
@@ -53,7 +55,7 @@ class Connection(asyncio.Protocol):
         connack = await self._connack
         self._keep_alive = connack.server_keep_alive or self._connect.keep_alive
         self._beat = self._loop.call_later(self._keep_alive / 2, self._keep_up)
-        if connack.max_qos < mqtt5.QoS.AT_LEAST_ONCE:
+        if connack.max_qos == mqtt5.QoS.AT_MOST_ONCE:
             raise self.end(Ending("quality_not_supported", "the broker gives QoS 0 only", said=True)).error()
         self.publishing.start(connack.receive_max, connack.max_packet_size)
         asked = [
@@ -69,7 +71,7 @@ class Connection(asyncio.Protocol):
             self.write(mqtt5.SubscribePacket(1, asked).write())
             suback = await self._suback
             for pattern, code in zip(filters, suback.reason_codes, strict=False):
-                if code >= 128:
+                if code.value >= 128:
                     refused = Ending("subscription_refused", f"{pattern}: {code.name.lower().replace('_', ' ')}")
                     raise self.end(refused, mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION).error()
         return connack.session_present
@@ -135,7 +137,7 @@ class Connection(asyncio.Protocol):
         if self.ending is not None:
             return
         self._heard = self._loop.time()
-        received, before = self._clock(), len(self._inbox)
+        received, before = self._clock(), self._inbox.received
         try:
             for packet in self._framing.packets(data):
                 if isinstance(packet, mqtt5.PublishPacket):
@@ -146,11 +148,19 @@ class Connection(asyncio.Protocol):
                     break
         except MalformedPacket as malformed:
             self.end(Ending("malformed_packet", str(malformed)), mqtt5.DisconnectReasonCode.MALFORMED_PACKET)
-        arrived = len(self._inbox) - before
+        arrived = self._inbox.received - before
         if arrived:
             metrics.RECEIVED.labels(self._client).inc(arrived)
             metrics.IN_FLIGHT.labels(self._client).set(self.in_flight)
             self._inbox.changed.set()
+        if self._inbox.full and self._transport is not None:
+            self._transport.pause_reading()
+
+    def read_on(self) -> None:
+        """There is a place in the inbox again."""
+        if self._transport is not None and self.ending is None and not self._transport.is_reading():
+            self._heard = self._loop.time()
+            self._transport.resume_reading()
 
     def _take(self, packet: mqtt5.PublishPacket, received: int) -> None:
         if not self._connack.done() or packet.topic_alias is not None:
@@ -160,20 +170,12 @@ class Connection(asyncio.Protocol):
         answer = _answer(packet)
         if answer:
             self.in_flight += 1
-            if self.in_flight > self._connect.receive_max:
-                self.end(Ending("receive_max_exceeded"), mqtt5.DisconnectReasonCode.RECEIVE_MAX_EXCEEDED)
-                return
-        if topic is None:
-            self._ignore("unasked", packet.topic, answer)
-        elif not answer and self._inbox.full:
-            self._ignore("overflow", topic, answer)
-        else:
+        if topic is not None:
             self._inbox.put(packet, topic, received, answer)
-
-    def _ignore(self, reason: str, topic: str, answer: bytes) -> None:
-        """Not for us, or QoS 0 with no place left: counted, and acknowledged so that it does not come again."""
-        metrics.IGNORED.labels(self._client, reason).inc()
-        log.debug("message_ignored", reason=reason, topic=topic)
+            return
+        # not for us: acknowledged, so that it does not come again
+        metrics.IGNORED.labels(self._client).inc()
+        log.debug("message_ignored", topic=packet.topic)
         if answer:
             self.write(answer)
             self.in_flight -= 1
@@ -187,7 +189,7 @@ class Connection(asyncio.Protocol):
             case mqtt5.PingRespPacket():
                 pass
             case mqtt5.ConnAckPacket() if not self._connack.done():
-                if packet.reason_code >= 128:
+                if packet.reason_code.value >= 128:
                     self.end(_said(packet))
                 else:
                     # at once, for messages may follow in the same piece of data
@@ -203,7 +205,8 @@ class Connection(asyncio.Protocol):
 
     def _keep_up(self) -> None:
         """Every half keep-alive: ask for a sign of life; give up after one and a half without any."""
-        if self._loop.time() - self._heard > self._keep_alive * 1.5:
+        listening = self._transport is not None and self._transport.is_reading()
+        if listening and self._loop.time() - self._heard > self._keep_alive * 1.5:
             self.end(Ending("peer_silent", f"nothing heard for {self._keep_alive * 1.5:g} s"))
             return
         self.write(mqtt5.PingReqPacket().write())

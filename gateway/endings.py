@@ -6,12 +6,14 @@
 | a subscription is refused | ends the process: it would be deaf and look alive |
 | credentials or client id refused at the start | ends the process |
 | the same later (a password is being changed) | tries again, slowly |
+| the broker closes without a word, five times in a row at once after connecting | taken for `session_taken_over`: Mosquitto 2.0.11 does not name it |
 | `quota_exceeded`, `server_busy`, rate limits, an operator's kick | tries again, slowly |
 | `server_shutting_down`, connection lost, peer silent, `malformed_packet`, anything else | tries again at once, then with doubling pauses |
 
 However it ends, the broker keeps the session: what was not acknowledged comes again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +33,11 @@ SLOW_S: Final = 30.0
 """Seconds; an SOS may be waiting at the broker, so "slowly" is not minutes."""
 
 
+STEADY_S: Final = 10.0
+"""A connection that lasted this long was a good one: the next try comes at once again."""
+WORDLESS: Final = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """Why a connection ended; `said` tells that the broker named the reason itself."""
@@ -47,6 +54,31 @@ class Ending:
         return BrokerUnavailable(
             f"the connection to the MQTT broker ended: {text}" + (f" ({self.detail})" * bool(self.detail))
         )
+
+
+Pause = Callable[[str, int, float], float]
+"""(reason, failures in a row before this one, chance 0..1) -> seconds until the next try."""
+
+
+class History:
+    """The endings of one session so far, as far as they matter for judging the next one."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        """How many in a row, without a connection that lasted `STEADY_S` between them."""
+        self._wordless = 0
+
+    def judge(self, ending: Ending, lasted_s: float) -> Ending:
+        """What to make of an ending after `lasted_s` seconds of being connected."""
+        steady = lasted_s >= STEADY_S
+        self.failures = 0 if steady else self.failures + 1
+        if ending.reason != "connection_lost":
+            self._wordless = 0
+            return ending
+        self._wordless = 1 if steady else self._wordless + 1
+        if self._wordless < WORDLESS:
+            return ending
+        return Ending("session_taken_over", f"the broker closed {WORDLESS} connections in a row and gave no reason")
 
 
 def pause_after(reason: str, failures: int, chance: float) -> float:

@@ -1,4 +1,4 @@
-"""What the broker has handed over and nobody has taken yet; bounded, because an unacknowledged message holds a place."""
+"""What the broker has handed over and nobody has taken yet; bounded: when it is full, the connection is not read."""
 
 import asyncio
 import re
@@ -19,6 +19,9 @@ class Answerable(Protocol):
     def acknowledge(self, answers: Sequence[bytes]) -> bool:
         """Write the answers, if it is still there."""
 
+    def read_on(self) -> None:
+        """Read again, where it stopped because the inbox was full."""
+
 
 class Inbox:
     """Messages and, beside each, the bytes that acknowledge it (none for QoS 0)."""
@@ -28,6 +31,8 @@ class Inbox:
         self._topics: dict[str, str | None] = {}
         self._limit = limit
         self.owner: Answerable | None = None
+        self.received = 0
+        """How many messages were ever put in."""
         self._messages: list[Inbound] = []
         self._answers: list[bytes] = []
         self.changed = asyncio.Event()
@@ -48,11 +53,14 @@ class Inbox:
 
     @property
     def full(self) -> bool:
-        """No place for messages that the broker does not count (QoS 0)."""
-        return len(self._messages) >= self._limit
+        """Nothing more is to be read from the connection: a broker that keeps to the limit never comes here, so
+        that what it answers to our publications is always read.
+        """
+        return len(self._messages) >= 2 * self._limit
 
     def put(self, packet: mqtt5.PublishPacket, topic: str, received: int, answer: bytes) -> None:
         """Take a message in; `answer` acknowledges it."""
+        self.received += 1
         self._messages.append(Inbound(topic, packet.payload, received, packet.retain, packet.duplicate))
         self._answers.append(answer)
 
@@ -65,6 +73,8 @@ class Inbox:
         else:
             taken = self._messages[:most], self._answers[:most]
             del self._messages[:most], self._answers[:most]
+        if self.owner is not None and not self.full:
+            self.owner.read_on()
         return taken
 
     def begin(self, owner: Answerable, resumed: bool) -> None:

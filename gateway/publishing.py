@@ -78,7 +78,7 @@ class Publishing:
         self._places.release()
         if waiting.done():
             return
-        if code >= 128:
+        if code.value >= 128:
             waiting.set_exception(BrokerRefused(code.name.lower(), detail or ""))
         else:
             waiting.set_result(None)

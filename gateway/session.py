@@ -1,7 +1,7 @@
 """Our session with the MQTT broker: batches of messages, each with its acknowledgement, across any number of connections.
 
-The broker keeps the session under our client id, so nothing unacknowledged is lost while we are away; how many
-messages may be unacknowledged bounds our memory and stops the broker when nobody consumes. What happens at each kind
+The broker keeps the session under our client id, so nothing unacknowledged is lost while we are away; the receive
+maximum bounds how many messages wait here, and stops the broker when nobody consumes. What happens at each kind
 of ending is in `endings.py`.
 """
 
@@ -15,7 +15,7 @@ import structlog
 from gateway import session_metrics as metrics
 from gateway.broker_url import parse_broker_url
 from gateway.connection import MOST_PACKET_BYTES, Connection
-from gateway.endings import FATAL, Ending, pause_after
+from gateway.endings import FATAL, Ending, History, Pause, pause_after
 from gateway.inbox import Answerable, Inbox
 from homecare.clock import Clock, wall_clock
 from homecare.errors import BrokerRefused, BrokerUnavailable
@@ -23,8 +23,6 @@ from homecare.messages import Inbound
 
 log = structlog.get_logger()
 OPEN_WITHIN_S = 10.0
-STEADY_S = 10.0
-"""A connection that lasted this long was a good one: the next try comes at once again."""
 
 
 class Batch:
@@ -61,6 +59,7 @@ class Session:
         clock: Clock = wall_clock,
         session_expiry_s: int = 7 * 86400,
         keep_alive_s: int = 30,
+        pause: Pause = pause_after,
     ) -> None:
         """SettingsError where `url` or `ca_file` cannot be used. `receive_maximum`: messages, 1..65535."""
         self._address = parse_broker_url(url, ca_file)
@@ -79,6 +78,7 @@ class Session:
             max_packet_size=MOST_PACKET_BYTES,
         )
         self._connection: Connection | None = None
+        self._pause = pause
         self._known = False
         """The broker has had a session of ours in this process's life."""
         self._closed = asyncio.Event()
@@ -103,21 +103,18 @@ class Session:
         Raises:
             BrokerRefused: another process has taken the session over, or a subscription is refused.
         """
-        failures = 0
+        loop, history = asyncio.get_running_loop(), History()
         while not self._closed.is_set():
-            started = asyncio.get_running_loop().time()
-            ending = await self._live()
+            started = loop.time()
+            ending = history.judge(await self._live(), loop.time() - started)
             if self._closed.is_set():
                 return
-            if asyncio.get_running_loop().time() - started > STEADY_S:
-                failures = 0
             metrics.ENDINGS.labels(self._client, ending.reason).inc()
             if ending.reason in FATAL:
                 log.error("session_ended", client=self._client, reason=ending.reason, detail=ending.detail)
                 raise BrokerRefused(ending.reason, f"another process uses the client id {self._client}")
-            pause = pause_after(ending.reason, failures, random.random())
+            pause = self._pause(ending.reason, history.failures, random.random())
             log.warning("broker_lost", reason=ending.reason, detail=ending.detail, pause_s=round(pause, 2))
-            failures += 1
             await asyncio.sleep(pause)
 
     async def _live(self) -> Ending:
@@ -175,7 +172,8 @@ class Session:
             if self._closed.is_set():
                 return
             messages, answers = self._inbox.take(most)
-            yield Batch(messages, answers, self._inbox.owner)
+            if messages:
+                yield Batch(messages, answers, self._inbox.owner)
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """At QoS 1; returns when the broker has acknowledged it.

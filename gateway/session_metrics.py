@@ -5,9 +5,7 @@ from prometheus_client import Counter, Gauge
 RECEIVED = Counter("homecare_mqtt_received_total", "Messages the broker handed over", ["client"])
 ACKNOWLEDGED = Counter("homecare_mqtt_acknowledged_total", "Messages acknowledged to the broker", ["client"])
 IGNORED = Counter(
-    "homecare_mqtt_ignored_total",
-    "Messages not taken: unasked (a topic we did not ask for), overflow (QoS 0 while we were full)",
-    ["client", "reason"],
+    "homecare_mqtt_ignored_total", "Messages on topics nobody asked for, acknowledged and dropped", ["client"]
 )
 ENDINGS = Counter(
     "homecare_mqtt_connection_endings_total", "Connections that ended or failed, by reason", ["client", "reason"]
