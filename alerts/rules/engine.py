@@ -91,7 +91,7 @@ class Engine:
 
     def sweep(self, now: int) -> list[Trigger]:
         """The devices whose silence has become too long by `now`; all data received before must have been applied."""
-        return sorted(self._silence.sweep(now, self._devices.keys >> 32), key=_order)
+        return sorted(self._silence.sweep(now, self._devices.keys), key=_order)
 
     def restore(self, samples: Samples) -> None:
         """As `apply`, raising nothing: these samples have been through the rules before."""

@@ -28,6 +28,8 @@ class Rows:
     resident: npt.NDArray[np.int32]
     values: npt.NDArray[np.float32]
     """(n, metrics of the scope); NaN: not measured."""
+    changed: npt.NDArray[np.bool_]
+    """Something was made of this row: a series began, got worse or ended."""
 
     def __len__(self) -> int:
         return len(self.slot)
@@ -137,6 +139,10 @@ class Recent:
         if len(new):
             self._batches.append((self._next, int(max(rows.received[new].max(), rows.ts[new].max()))))
 
+    def mark(self, ids: npt.NDArray[np.int64], changed: bool) -> None:
+        """Note of these rows whether something was made of them."""
+        self._rows.changed[ids & (len(self._before) - 1)] = changed
+
     def chain_ends(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The id of each slot's newest row."""
         return self._last[slots]
@@ -181,4 +187,5 @@ def _blank(n: int, metrics: int) -> Rows:
         wrong_clock=np.zeros(n, np.bool_),
         resident=np.zeros(n, np.int32),
         values=np.zeros((n, metrics), np.float32),
+        changed=np.zeros(n, np.bool_),
     )

@@ -93,8 +93,8 @@ class Silence:
             ended.append(self._trigger("cleared", int(devices[row]), int(slot), at, silent_at, last))
         return ended
 
-    def sweep(self, now: int, devices: npt.NDArray[np.int64]) -> list[Trigger]:
-        """Those whose allowance has run out since the last sweep; `devices`: the device's key by slot."""
+    def sweep(self, now: int, keys: npt.NDArray[np.int64]) -> list[Trigger]:
+        """Those whose allowance has run out since the last sweep; `keys` by slot: the device's key in the upper half."""
         due = np.flatnonzero(self._deadline < now)
         if not len(due):
             return []
@@ -104,7 +104,7 @@ class Silence:
         self._silent_wearer[due] = self._wearer[due]
         self._deadline[due] = NEVER
         counted = np.maximum(self._heard[due], self._since[due])
-        columns = (devices[due], due, at, at, counted)
+        columns = (keys[due] >> 32, due, at, at, counted)
         return [self._trigger("raised", *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
     def _trigger(

@@ -3,6 +3,10 @@
 In order is the rule and costs little. A reading that comes out of order, within the allowed lateness, is put where it
 belongs: what the operator made of the newer readings of that stream is taken back, and they go through it again,
 after the newcomer. What then differs from what was said before is said now.
+
+An operator (`limit.Limits`) names its `columns` of the metrics, has state by slot (`make_room`), takes rows in order
+(`step` -> changes), can undo them (`take_back`), puts one into words (`trigger`) and knows its state by its last
+trigger (`recall`).
 """
 
 from collections import defaultdict, deque
@@ -77,6 +81,7 @@ class Streams:
             wrong_clock=(samples.flags[keep] & Flag.WRONG_CLOCK) != 0,
             resident=residents[keep],
             values=values[keep],
+            changed=np.zeros(len(keep), np.bool_),
         )
 
     def _out_of_order(self, rows: Rows) -> npt.NDArray[np.bool_]:
@@ -104,8 +109,9 @@ class Streams:
 
     def _take_back(self, rows: Rows) -> dict[int, list[Change]]:
         """Undo what the kept ones of `rows` made; returns it by row id."""
-        made = np.isin(rows.id, np.fromiter(self._said, np.int64, len(self._said)))
-        again = {id_: self._said.pop(id_) for id_ in reversed(rows.id[made].tolist())}
+        ids = rows.id[rows.changed]
+        again = {id_: self._said.pop(id_) for id_ in reversed(ids.tolist())}
+        self._recent.mark(ids, changed=False)
         for changes in again.values():
             self._operator.take_back(changes)
         return again
@@ -130,8 +136,9 @@ class Streams:
         return self._operator.trigger(rows, change, int(self._slots.keys[rows.slot[change.row]] >> 32))
 
     def _remember(self, rows: Rows, changes: Sequence[Change]) -> None:
-        for change in changes:
-            id_ = int(rows.id[change.row])
+        ids = [int(rows.id[change.row]) for change in changes]
+        self._recent.mark(np.array(ids, np.int64), changed=True)
+        for id_, change in zip(ids, changes, strict=True):
             if id_ not in self._said:
                 self._said[id_] = []
                 self._said_order.append(id_)
