@@ -11,6 +11,7 @@ from psycopg.pq import TransactionStatus
 
 from homecare.database import unavailable
 from homecare.errors import DatabaseUnavailable
+from homecare.tasks import raise_if_cancelled
 from ingest.shards import Shard
 
 log = structlog.get_logger()
@@ -86,6 +87,7 @@ class WriterConnection(LiveConnection):
         while True:
             try:
                 await self.get()
+                raise_if_cancelled()
                 return
             except ShardTaken as taken:
                 if not waiting:

@@ -10,6 +10,16 @@ create temp table if not exists staged_acceleration (like acceleration including
 -- Those the index sample_once does not know yet.
 insert into sample select * from staged_sample on conflict do nothing
 
+-- name: complete_partial_samples
+-- Part of a sample was rejected, and it comes again after a fix: what is NULL is filled in. Unless the checks have
+-- changed, the same part is rejected again and there is nothing to fill in.
+update sample set {fill_in}, flags = (sample.flags & ~4) | (staged.flags & 4)
+from staged_sample as staged
+where sample.ts between {first} and {last} and (sample.flags & 4) <> 0
+  and (sample.device, sample.ts, sample.boot, sample.seq, sample.part)
+    = (staged.device, staged.ts, staged.boot, staged.seq, staged.part)
+  and ({missing})
+
 -- name: keep_staged_windows
 insert into acceleration select * from staged_acceleration on conflict do nothing
 

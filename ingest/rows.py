@@ -70,6 +70,8 @@ COLUMNS = (
     *(_column(name, ">f4", np.nan) for name in ("accuracy", "speed", "heading", "altitude")),
     _column("fix", ">i2", -1),
 )
+READINGS = frozenset(column.name for column in COLUMNS[9:])
+"""Those a device measures; the others say what the row is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from ingest import repeats
 from ingest.connection import LiveConnection, WriterConnection
 from ingest.rejections import merge_rejections, merge_strangers
 from ingest.repeats import Delivery, WrongClocks
-from ingest.rows import encode
+from ingest.rows import READINGS, encode
 
 QUERIES = load_queries("ingest")
 WINDOW_COLUMNS = {
@@ -146,7 +146,23 @@ async def _copy_samples(db: AsyncConnection, samples: Samples, *, staged: bool) 
             await copy.write(rows.data)
         if staged:
             await cursor.execute(QUERIES["keep_staged_samples"])
-        return cursor.rowcount
+        kept = cursor.rowcount
+        if kept < len(samples) and not READINGS.isdisjoint(rows.columns):
+            await cursor.execute(_complete(samples, rows.columns))
+        return kept
+
+
+def _complete(samples: Samples, columns: Sequence[str]) -> sql.Composed:
+    """Fill in what an earlier time was rejected of these."""
+    names = [sql.Identifier(name) for name in columns if name in READINGS]
+    fill_in = [sql.SQL("{0} = coalesce(sample.{0}, staged.{0})").format(name) for name in names]
+    missing = [sql.SQL("sample.{0} is null and staged.{0} is not null").format(name) for name in names]
+    return sql.SQL(QUERIES["complete_partial_samples"]).format(
+        fill_in=sql.SQL(", ").join(fill_in),
+        missing=sql.SQL(" or ").join(missing),
+        first=sql.Literal(to_datetime(int(samples.ts.min()))),
+        last=sql.Literal(to_datetime(int(samples.ts.max()))),
+    )
 
 
 async def _copy_windows(db: AsyncConnection, windows: Sequence[AccelerationWindow], *, staged: bool) -> int:

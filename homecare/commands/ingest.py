@@ -20,7 +20,7 @@ from homecare.errors import HomecareError
 from homecare.health import start_health
 from homecare.logs import configure_logs
 from homecare.settings import Settings, load_settings
-from homecare.tasks import run, run_tasks
+from homecare.tasks import raise_if_cancelled, run, run_tasks
 from homecare.wakeups import Wakeups
 from ingest.connection import LiveConnection, WriterConnection
 from ingest.pipeline import Lane
@@ -61,6 +61,7 @@ class Ingest:
     reader: LiveConnection = field(init=False)
     session: Session | None = None
     _filters: list[str] = field(default_factory=list)
+    _idle: bool = False
     _filters_changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -87,6 +88,7 @@ class Ingest:
             if found is None:
                 log.warning("plain_postgresql", meaning="no TimescaleDB: samples go to one plain table")
             await restore(db, self.engine, ours, wall_clock(), all_devices=self.shard.count == 1)
+            raise_if_cancelled()
             lane = Lane(Edge(self.registry), self.engine, store)
             wakeups = Wakeups(self._url, [CHANNEL])
             tasks = {
@@ -114,7 +116,9 @@ class Ingest:
                 await self._listen_with(session, lane)
             else:
                 log.warning("nothing_to_do", reason=f"no area is in shard {self.shard}")
+                self._idle = True
                 await self._filters_changed.wait()
+                self._idle = False
 
     async def _listen_with(self, session: Session, lane: Lane) -> None:
         """Returns when the areas change. However it ends, the session outlives the lane, which acknowledges by it."""
@@ -158,7 +162,7 @@ class Ingest:
             return True
 
         async def broker() -> bool:
-            return self.session is not None and self.session.connected
+            return self._idle or (self.session is not None and self.session.connected)
 
         host, port = self.settings.address(PORT)
         try:

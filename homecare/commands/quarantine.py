@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 from homecare.clock import to_rfc3339
 from homecare.database import check_database, unavailable
 from homecare.errors import HomecareError, InputError
+from homecare.logs import configure_logs
 from homecare.messages import RejectionReason
 from homecare.settings import load_settings
 from ingest.quarantine import Entry, Selection, list_entries, replay, show
@@ -88,6 +89,7 @@ async def _replay(db: AsyncConnection, selection: Selection) -> int:
     from homecare.errors import BrokerUnavailable
 
     settings = load_settings()
+    configure_logs("console", "warning", "quarantine")
     session = Session(
         settings.mqtt_url.get_secret_value(),
         client_id=f"homecare-quarantine-{uuid4().hex[:12]}",

@@ -61,6 +61,21 @@ async def test_after_repeats_fresh_batches_go_straight_in_again(store: Store, ho
     assert (await store.write(checked_of(samples(home.handset, 30)))).samples == 1
 
 
+async def test_part_that_was_rejected_is_filled_in_when_it_comes_again_after_a_fix(
+    store: Store, home: Home, db: psycopg.Connection
+) -> None:
+    kept = "select heart_rate, spo2, battery, flags from sample"
+    await store.write(checked_of(samples(home.handset, 1, heart_rate=70, flags=Flag.PARTIAL | Flag.SUBJECT)))
+    unfixed = samples(home.handset, 1, heart_rate=71, flags=Flag.PARTIAL)
+    assert (await store.write(checked_of(unfixed, unfixed))).repeated == 2
+    assert one(db, kept) == (70, None, None, Flag.PARTIAL | Flag.SUBJECT)
+    fixed = samples(home.handset, 1, heart_rate=71, spo2=97, flags=Flag.LATE)
+    assert (await store.write(checked_of(fixed, fixed))).repeated == 2
+    assert one(db, kept) == (70, 97, None, Flag.SUBJECT)
+    await store.write(checked_of(samples(home.handset, 1, heart_rate=71, spo2=98, battery=50)))
+    assert one(db, kept) == (70, 97, None, Flag.SUBJECT), "a whole sample is not touched again"
+
+
 async def test_windows_round_trip_and_come_again(store: Store, home: Home, db: psycopg.Connection) -> None:
     first = window(home.handset, 1, resident_key=home.resident, claimed=5, flags=2)
     assert (await store.write(checked_of(windows=[first, window(home.handset, 2)]))).windows == 2
