@@ -116,23 +116,25 @@ async def assembled(url: str, broker: Broker | None = None, timeout_s: float = 2
         webhooks = Webhooks(allow_networks=LOOPBACK, allow_http=True, timeout_s=timeout_s)
         wakeups = Wakeups(url, CHANNELS)
         letters = Letters(VAULT, "https://care.example.org")
-        yield Service(
-            pool,
-            wakeups,
-            broker,
-            EventLane(
-                broker,
+        try:
+            yield Service(
                 pool,
-                check=broker.check,
-                event_trigger=lambda event: event_trigger(event, PACK),
-                ack=broker.ack,
-                woke=wakeups.wake,
-            ),
-            Outbox(pool, wakeups, {"webhook": webhooks.send}, letters, jitter=random.Random(1)),
-            Escalation(pool, wakeups, ("webhook",)),
-            Intake(pool, wakeups),
-        )
-        await webhooks.close()
+                wakeups,
+                broker,
+                EventLane(
+                    broker,
+                    pool,
+                    check=broker.check,
+                    event_trigger=lambda event: event_trigger(event, PACK),
+                    ack=broker.ack,
+                    woke=wakeups.wake,
+                ),
+                Outbox(pool, wakeups, {"webhook": webhooks.send}, letters, jitter=random.Random(1)),
+                Escalation(pool, wakeups, ("webhook",)),
+                Intake(pool, wakeups),
+            )
+        finally:
+            await webhooks.close()
 
 
 @asynccontextmanager
