@@ -22,26 +22,34 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """A scenario that begins so many seconds after the live day began, in the home of a resident."""
+    """A scenario that begins so many seconds after the live day began, in the n-th of the homes that have what it needs."""
 
     after_s: float
     scenario: str
-    resident: str
+    home: int
 
 
 HAPPENINGS: Final = (
-    Happening(6, "night_fall", "R-000035"),
-    Happening(75, "hypertensive_kiosk_visit", "R-000012"),
-    Happening(120, "sos_then_cancel", "R-000021"),
-    Happening(180, "flat_battery", "R-000007"),
-    Happening(300, "sos_without_fix", "R-000042"),
+    Happening(6, "night_fall", 4),
+    Happening(75, "hypertensive_kiosk_visit", 11),
+    Happening(120, "sos_then_cancel", 20),
+    Happening(180, "flat_battery", 6),
+    Happening(300, "sos_without_fix", 41),
 )
 
 
 async def live(
-    homes: Sequence[Home], happenings: Sequence[Happening], *, hour_s: float = 0.5, say: Say = lambda _: None
+    homes: Sequence[Home],
+    happenings: Sequence[Happening],
+    *,
+    turn: int = 0,
+    hour_s: float = 0.5,
+    say: Say = lambda _: None,
 ) -> None:
-    """Play the past day at `hour_s` seconds an hour, then live on until cancelled."""
+    """Play the past day at `hour_s` seconds an hour, then live on until cancelled.
+
+    `turn` moves what happens on by so many homes, so that it is not always the same ones.
+    """
     owners = {device: home for home in homes for device in _all_devices(home)}
     devices = list(owners)
     async with switched_on(devices):
@@ -52,19 +60,16 @@ async def live(
             for device in devices:
                 tasks.create_task(_live_on(owners[device], device), name=f"life of {device.id}")
             for happening in happenings:
-                home, scenario = _find(homes, happening)
+                home, scenario = _find(homes, happening, turn)
                 tasks.create_task(_happen(home, scenario, happening.after_s, say), name=f"scenario {scenario.name}")
 
 
-def _find(homes: Sequence[Home], happening: Happening) -> tuple[Home, Scenario]:
+def _find(homes: Sequence[Home], happening: Happening, turn: int) -> tuple[Home, Scenario]:
     scenario = SCENARIOS[happening.scenario]
-    for home in homes:
-        if home.resident == happening.resident:
-            missing = [need for need in scenario.needs if getattr(home, need) is None]
-            if missing:
-                raise InputError(f"resident {home.resident}: no {', '.join(missing)}, which {scenario.name} needs")
-            return home, scenario
-    raise InputError(f"resident {happening.resident}: not in the directory, or without a device")
+    fitting = [home for home in homes if all(getattr(home, need) is not None for need in scenario.needs)]
+    if not fitting:
+        raise InputError(f"no home has {', '.join(scenario.needs)}, which {scenario.name} needs")
+    return fitting[(happening.home + turn) % len(fitting)], scenario
 
 
 async def _happen(home: Home, scenario: Scenario, after_s: float, say: Say) -> None:

@@ -42,6 +42,8 @@ class Plan:
     port: int
     memory: Memory
     clock: Clock = wall_clock
+    role: str = ""
+    """As of `Credentials`."""
 
 
 def link_for(kind: DeviceKind, credentials: Credentials) -> Link:
@@ -53,7 +55,7 @@ def build_device(entry: Entry, plan: Plan) -> Device:
     """A device as the directory has it. InputError where its password is not in the file."""
     if entry.password is None or entry.password.startswith("$7$"):
         raise InputError(f"device {entry.id}: to simulate it, its password must stand in the file in plain text")
-    credentials = Credentials(plan.host, plan.port, entry.id, entry.password)
+    credentials = Credentials(plan.host, plan.port, entry.id, entry.password, plan.role)
     return Device(
         id=entry.id,
         area=entry.area,

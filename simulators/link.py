@@ -28,12 +28,20 @@ OnMessage = Callable[[str, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Where the broker is and who connects; the user name is the device's id."""
+    """Where the broker is and who connects; the user name is the device's id.
+
+    `role` tells two simulators of one device apart: two connections with one client id would throw each other out.
+    """
 
     host: str
     port: int
     user: str
     password: str
+    role: str = ""
+
+    @property
+    def client_id(self) -> str:
+        return self.user + self.role
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ class Mqtt5Link:
                 to.port,
                 username=to.user,
                 password=to.password,
-                identifier=to.user,
+                identifier=to.client_id,
                 protocol=aiomqtt.ProtocolVersion.V5,
                 clean_start=False,
                 properties=expiry,
@@ -165,7 +173,7 @@ class Mqtt311Link:
 
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=to.user,
+            client_id=to.client_id,
             clean_session=False,
             protocol=MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,

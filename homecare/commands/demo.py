@@ -106,8 +106,9 @@ class _Demo:
             self._folder.keep()
             async with running(self._folder, county, import_it=changed, say=self._line, step=self._step) as system:
                 kept.contacts_port = contacts.port
-                self._folder.keep()
                 await self._start_homes(system)
+                kept.runs += 1
+                self._folder.keep()
                 print()
                 self._say("open", url=system.url)
                 self._say("login", login="demo", password=kept.operator_password)
@@ -127,6 +128,9 @@ class _Demo:
             f"mqtt://127.0.0.1:{system.broker.port}",
             "--state",
             str(self._folder.path / "devices"),
+            # Where somebody fell the last time, the alert may still be open, and another fall would only join it.
+            "--turn",
+            str(self._folder.kept.runs),
         )
         self._step("homes", await system.supervisor.start(homes))
 

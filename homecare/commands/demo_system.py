@@ -42,6 +42,7 @@ class Kept(msgspec.Struct):
     webhook_secrets: dict[str, str]
     contacts_port: int = 0
     """Where the contacts' webhooks point to; 0: nothing imported yet."""
+    runs: int = 0
 
 
 class Folder:

@@ -47,7 +47,7 @@ def scenario(
         raise InputError(f"scenario {name}: expected one of {', '.join(SCENARIOS)}")
     chosen = SCENARIOS[name]
     _quiet_logs()
-    homes = _homes(directory, broker, state, only=resident, needs=chosen.needs)
+    homes = _homes(directory, broker, state, only=resident, needs=chosen.needs, role="-scenario")
 
     async def play() -> None:
         home = homes[0]
@@ -68,6 +68,7 @@ def homes(
     directory: DirectoryFile = Path("directory.json"),
     broker: BrokerUrl = "mqtt://127.0.0.1:1883",
     state: StateFolder = "",
+    turn: Annotated[int, typer.Option(help="Another number: the same things happen in other homes.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="A day on which nothing happens.")] = False,
 ) -> None:
     """All homes of the directory: the past day at two hours a second, then live, until stopped."""
@@ -81,7 +82,7 @@ def homes(
         def say(text: str) -> None:
             print(text, flush=True)
 
-        await run_tasks(stop, {"homes": live(all_homes, () if quiet else HAPPENINGS, say=say)})
+        await run_tasks(stop, {"homes": live(all_homes, () if quiet else HAPPENINGS, turn=turn, say=say)})
 
     raise typer.Exit(run(main))
 
@@ -115,7 +116,9 @@ def play(
         raise typer.Exit(1)
 
 
-def _homes(directory: Path, broker: str, state: str, only: str = "", needs: tuple[str, ...] = ()) -> list["Home"]:
+def _homes(
+    directory: Path, broker: str, state: str, only: str = "", needs: tuple[str, ...] = (), role: str = ""
+) -> list["Home"]:
     """The homes of the file: all, or the one resident's, or the first with what is needed."""
     from homecare.directory import files
     from simulators.home import Plan, build_homes
@@ -125,7 +128,7 @@ def _homes(directory: Path, broker: str, state: str, only: str = "", needs: tupl
     if parts.scheme != "mqtt" or not parts.hostname:
         raise InputError(f"--broker {broker}: expected mqtt://host:port")
     default = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "homecare-simulators"
-    plan = Plan(parts.hostname, parts.port or 1883, Memory(Path(state) if state else default))
+    plan = Plan(parts.hostname, parts.port or 1883, Memory(Path(state) if state else default), role=role)
     given = files.read(directory).directory
     if only or needs:
         return [_one_home(given, plan, only, needs)]
