@@ -70,7 +70,9 @@ class Settings(BaseSettings):
     @classmethod
     def _tiles(cls, value: str) -> str:
         url = urlsplit(value)
-        if value and (url.scheme not in ("http", "https") or not url.netloc or not all(p in value for p in ("{z}", "{x}", "{y}"))):
+        if value and (
+            url.scheme not in ("http", "https") or not url.netloc or not all(p in value for p in ("{z}", "{x}", "{y}"))
+        ):
             raise ValueError("must look like https://tiles.example.org/{z}/{x}/{y}.png")
         return value
 
