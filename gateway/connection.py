@@ -1,8 +1,8 @@
 """One network connection to the broker, from CONNECT to its end; the session (`session.py`) outlives it.
 
 Nothing in here waits for the consumer: messages go to the inbox, acknowledgements are written when they are asked for.
-While the inbox is full nothing is read: a broker may send more than the receive maximum (Mosquitto 2.0.11 does once the
-first acknowledgements have come), and our memory must not depend on its manners.
+At twice the receive maximum nothing more is read: a broker may send more than it was allowed (Mosquitto 2.0.11 does once
+the first acknowledgements have come), and the memory of those who consume must not depend on its manners.
 """
 
 import asyncio
@@ -85,6 +85,7 @@ class Connection(asyncio.Protocol):
         self.in_flight -= counted
         metrics.ACKNOWLEDGED.labels(self._client).inc(counted)
         metrics.IN_FLIGHT.labels(self._client).set(self.in_flight)
+        self.read_on()
         return True
 
     def write(self, data: bytes) -> None:
@@ -153,14 +154,21 @@ class Connection(asyncio.Protocol):
             metrics.RECEIVED.labels(self._client).inc(arrived)
             metrics.IN_FLIGHT.labels(self._client).set(self.in_flight)
             self._inbox.changed.set()
-        if self._inbox.full and self._transport is not None:
+        if self._crowded() and self._transport is not None:
             self._transport.pause_reading()
 
+    def _crowded(self) -> bool:
+        """Too much is waiting to be taken or acknowledged. A broker that keeps to our limit never brings it so far,
+        so that what it answers to our publications is always read.
+        """
+        return self._inbox.full or self.in_flight >= 2 * self._connect.receive_max
+
     def read_on(self) -> None:
-        """There is a place in the inbox again."""
-        if self._transport is not None and self.ending is None and not self._transport.is_reading():
-            self._heard = self._loop.time()
-            self._transport.resume_reading()
+        """Something was taken or acknowledged: read again, where we had stopped."""
+        if self._transport is None or self.ending is not None or self._transport.is_reading() or self._crowded():
+            return
+        self._heard = self._loop.time()
+        self._transport.resume_reading()
 
     def _take(self, packet: mqtt5.PublishPacket, received: int) -> None:
         if not self._connack.done() or packet.topic_alias is not None:

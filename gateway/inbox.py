@@ -73,7 +73,7 @@ class Inbox:
         else:
             taken = self._messages[:most], self._answers[:most]
             del self._messages[:most], self._answers[:most]
-        if self.owner is not None and not self.full:
+        if self.owner is not None:
             self.owner.read_on()
         return taken
 

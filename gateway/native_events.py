@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 from gateway.checks import (
     INT31,
     Problems,
-    as_row,
     check_integer,
     check_number,
     check_position,
@@ -24,7 +23,6 @@ from gateway.draft import Draft
 from gateway.lenient_json import SAFETY_EVENTS, Unreadable, clean, clean_value, decode_text, parse
 from gateway.source import Source
 from homecare.messages import FIXES, Event, Inbound, Origin, Position, Reply, Status
-from homecare.metrics import INDEX
 from homecare.samples import NO_TIME, Flag
 
 MOST_BYTES: Final = 64 * 1024
@@ -137,10 +135,6 @@ def _take_event(
             position=_position(place),
         )
     )
-    measured = place is not None or any(metric in INDEX for metric in readings)
-    if measured and source.key and boot is not None and seq is not None:
-        row = (source.key, resident, ts, claimed, message.received, boot, seq, 0, int(flags | Flag.EVENT))
-        draft.add_sample(row, as_row(readings), place)
 
 
 def _position(place: tuple[tuple[float, ...], int] | None) -> Position | None:

@@ -193,3 +193,4 @@ class Session:
         if self._connection is not None:
             self._connection.end(Ending("closed"), mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION)
             await self._connection.lost.wait()
+        metrics.CONNECTED.labels(self._client).set(0)

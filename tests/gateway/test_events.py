@@ -34,13 +34,6 @@ def test_an_event_with_everything() -> None:
     assert event.position.speed is None
     assert event.flags == 0
     assert not checked.rejections
-    # what was measured with it is a sample as well
-    assert (checked.samples.seq.tolist(), checked.samples.flags.tolist()) == ([1044], [Flag.EVENT])
-
-
-def test_an_event_without_measurements_makes_no_sample() -> None:
-    assert len(check(sos(values={}), "event").samples) == 0
-    assert len(check(sos(event="fall", values={"confidence": 1}), "event").samples) == 0
 
 
 @pytest.mark.parametrize("name", sorted(EVENTS))
@@ -153,7 +146,6 @@ def test_an_sos_from_a_device_nobody_knows(device: str) -> None:
     assert event.origin == Origin(device, AREA)
     assert [stranger.origin.device for stranger in checked.strangers] == [device]
     assert not checked.rejections
-    assert len(check(sos(position={"lat": 1, "lon": 2}), "event", device=device).samples) == 0
 
 
 def test_an_sos_from_another_area_than_the_devices_own() -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiomqtt
+import mqtt5
 import pytest
 
 from gateway.session import Session
@@ -135,3 +136,42 @@ async def test_what_the_backend_publishes_reaches_the_device(village: Broker) ->
         assert (str(message.topic), message.payload, message.qos) == ("care/v1/990101/H-1/ack", b"{}", 1)
         with pytest.raises(BrokerRefused, match="not authorized"):
             await session.publish("outside/of/care", b"{}")
+
+
+def raw_publish(topic: bytes, properties: bytes) -> bytes:
+    """A PUBLISH of MQTT 5 with any bytes for a topic and for properties."""
+    body = len(topic).to_bytes(2, "big") + topic + b"\0\1" + bytes([len(properties)]) + properties + b"{}"
+    return bytes([0x32, len(body)]) + body
+
+
+async def test_no_device_can_send_what_would_end_our_connection(village: Broker) -> None:
+    """Whatever the broker lets through must be readable for us: else it would come again for ever."""
+    good, text = TELEMETRY.encode(), b"\0\1\xff"
+    tries = [
+        raw_publish(f"care/v1/a/{name}/telemetry".encode("utf-8", "surrogatepass"), b"")
+        for name in ("", "\ud800", "\1", "\uffff")
+    ]
+    tries += [raw_publish(b"care/v1/a/\xff/telemetry", b""), raw_publish(b"care/v1/a/\xc0\x80/telemetry", b"")]
+    tries += [raw_publish(good, identifier + text) for identifier in (b"\x03", b"\x08", b"\x09", b"\x26\0\1k")]
+    tries += [
+        raw_publish(good, p) for p in (b"\x01\x02", b"\x0b\x01", b"\x23\0\1", b"\x02\0\0\0\0", b"\x03\0\0\x03\0\0")
+    ]
+    password = village.users["homecare"].encode()
+    connect = mqtt5.ConnectPacket("careless", username="homecare", password=password, keep_alive=9).write()
+    async with connected(village) as session:
+        connection = session._connection
+        for packet in tries:
+            reader, writer = await asyncio.open_connection("127.0.0.1", village.port)
+            writer.write(connect)
+            await reader.read(100)
+            writer.write(packet)
+            await reader.read(100)  # a PUBACK, or the end
+            writer.close()
+            await writer.wait_closed()
+        async with device(village) as sender:
+            await sender.publish(TELEMETRY, b"behind all that", qos=1)
+        found: list[bytes] = []
+        while b"behind all that" not in found:
+            found += await payloads(session, 1)
+        assert session._connection is connection
+        assert session.connected
