@@ -72,7 +72,14 @@ def _environment(language: Language) -> Environment:
         lstrip_blocks=True,
     )
     environment.install_gettext_translations(catalog(language), newstyle=True)  # type: ignore[attr-defined]
-    environment.filters |= {"clock": _clock, "day": _day, "date": _date, "zone_name": _zone_name, "evidence": _evidence}
+    environment.filters |= {
+        "clock": _clock,
+        "day": _day,
+        "day_only": _day_only,
+        "date": _date,
+        "zone_name": _zone_name,
+        "evidence": _evidence,
+    }
     environment.globals |= {
         "word": _word(language),
         "static": static_url,
@@ -113,6 +120,11 @@ def _clock(context: Context, moment: datetime) -> str:
 @pass_context
 def _day(context: Context, moment: datetime) -> str:
     return times.day_and_time(moment, context["zone"], context["language"])
+
+
+@pass_context
+def _day_only(context: Context, moment: datetime) -> str:
+    return times.day_only(moment, context["zone"], context["language"])
 
 
 @pass_context

@@ -17,8 +17,14 @@ def clock_time(moment: datetime, zone: ZoneInfo, language: Language) -> str:
 
 def day_and_time(moment: datetime, zone: ZoneInfo, language: Language) -> str:
     """`11月21日 03:07`, `21 Nov, 03:07`."""
-    day = format_skeleton("MMMd", moment, tzinfo=zone, locale=LOCALES[language])
-    return f"{day} {format_datetime(moment, 'HH:mm', tzinfo=zone, locale=LOCALES[language])}"
+    return (
+        f"{day_only(moment, zone, language)} {format_datetime(moment, 'HH:mm', tzinfo=zone, locale=LOCALES[language])}"
+    )
+
+
+def day_only(moment: datetime, zone: ZoneInfo, language: Language) -> str:
+    """`11月21日`, `21 Nov`."""
+    return format_skeleton("MMMd", moment, tzinfo=zone, locale=LOCALES[language])
 
 
 def zone_name(moment: datetime, zone: ZoneInfo, language: Language) -> str:

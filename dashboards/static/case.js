@@ -1,6 +1,6 @@
 // One alert's page: what changes is fetched again when the alert changes; a note being written stays.
 
-import { now, proof } from "./page.js";
+import { proof, replace } from "./page.js";
 import { Stream } from "./stream.js";
 import { positionMap } from "./map.js";
 
@@ -12,7 +12,7 @@ function refresh() {
   waiting = setTimeout(async () => {
     const note = document.getElementById("note-text");
     const [text, focused] = [note?.value, note === document.activeElement];
-    await htmx.ajax("GET", `/alerts/${alert}/case`, { target: "#case", swap: "outerHTML" });
+    await replace("#case", `/alerts/${alert}/case`);
     const fresh = document.getElementById("note-text");
     if (fresh && text) fresh.value = text;
     if (fresh && focused) fresh.focus();
@@ -30,7 +30,7 @@ async function confirm() {
 }
 
 confirm();
-positionMap(document.getElementById("map"), now());
+positionMap(document.getElementById("map"));
 new Stream(document.body.dataset.stream, {
   changed: (event) => { if (event.alert === alert) refresh(); },
   reload: refresh,

@@ -21,6 +21,17 @@ export function proof() {
   return JSON.parse(body.getAttribute("hx-headers") || "{}");
 }
 
+// Put what `address` answers in the place of `selector`; false where it could not be had. The place is the request's
+// source too: htmx lets one request per source run, and rows must not wait for each other.
+export async function replace(selector, address) {
+  try {
+    await htmx.ajax("GET", address, { source: selector, target: selector, swap: "outerHTML" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function duration(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const two = (n) => String(n).padStart(2, "0");

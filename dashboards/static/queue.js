@@ -1,6 +1,6 @@
 // The queue stays true by itself: each event refreshes one row and puts it where it belongs.
 
-import { proof } from "./page.js";
+import { proof, replace } from "./page.js";
 import { Stream } from "./stream.js";
 
 const FULL_REFRESH_MS = 60000;
@@ -61,13 +61,15 @@ async function refresh(alert) {
     row.hidden = true;
     document.getElementById("waiting").append(row);
   }
-  await htmx.ajax("GET", `/queue/${alert}`, { target: `#alert-${alert}`, swap: "outerHTML" });
-  document.querySelector(`#alert-${alert}[hidden]`)?.remove();
+  const fetched = await replace(`#alert-${alert}`, `/queue/${alert}`);
+  const empty = document.querySelector(`#alert-${alert}[hidden]`);
+  empty?.remove();
+  if (!fetched || empty) setTimeout(reload, 1000); // an alert that could not be shown is asked for again at once
   settle();
 }
 
 function reload() {
-  htmx.ajax("GET", "/queue", { target: "#lists", swap: "outerHTML" });
+  replace("#lists", "/queue");
 }
 
 function settle() {

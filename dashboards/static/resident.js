@@ -38,7 +38,7 @@ function draw(figure, chart, from, to) {
       { ...axis, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000)) },
       { ...axis, size: 56 },
     ],
-    series: [{ label: "", value: (_, seconds) => (seconds == null ? "–" : clock(seconds * 1000)) }, ...series],
+    series: [{ label: day.dataset.time, value: (_, seconds) => (seconds == null ? "–" : clock(seconds * 1000)) }, ...series],
     legend: { show: true },
     cursor: { y: false, drag: { x: false, y: false } },
   }, [chart.ts, ...values], plot);
