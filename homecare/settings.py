@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     instance: str = "1"
     """Tells processes of one kind apart; part of the MQTT client id. Letters, digits, - and _."""
     mqtt_receive_maximum: int = 20_000
-    """How many QoS 1 messages may be in flight, unacknowledged, to one session: the bound on its memory."""
+    """How many QoS 1 messages may be in flight to one session; it holds at most twice as many, whatever the broker does."""
     mqtt_ca_file: str = ""
     """CA certificate for mqtts; empty: the system's."""
     tile_url: str = ""
