@@ -210,6 +210,48 @@ async def test_database_that_goes_and_comes_back_costs_nothing(
     await until(database_url, SEQS, [(seq, 1) for seq in range(50)])
 
 
+async def test_asked_to_stop_while_the_database_is_away_it_ends_and_loses_nothing(
+    processes: Processes, broker: Broker, timescale: TimescaleServer, database_url: str
+) -> None:
+    process = await processes.start("ingest")
+    timescale.kill()
+    async with publisher(broker) as client:
+        for seq in range(20):
+            await send(client, "telemetry", reading(seq))
+    async with asyncio.timeout(10):
+        while "retrying" not in process.tail():  # noqa: ASYNC110  # the log has no event for it
+            await asyncio.sleep(0.02)
+    assert await process.stop() == 0
+    timescale.start()
+    await processes.start("ingest")
+    await until(database_url, SEQS, [(seq, 1) for seq in range(20)])
+
+
+async def test_plain_postgresql_is_served_with_a_warning(
+    processes: Processes, broker: Broker, plain_database_url: str
+) -> None:
+    with psycopg.connect(plain_database_url) as db:
+        db.execute(
+            "insert into area (code, level, name_zh, name_en) values (%s, 'village', '示例村', 'Sample Village')",
+            [AREA],
+        )
+        db.execute("insert into device (id, area, kind) values ('H-1', %s, 'handset')", [AREA])
+    process = await processes.start("ingest", database_url=plain_database_url)
+    assert process.tail().count("plain_postgresql") == 1
+    async with publisher(broker) as client:
+        await send(client, "telemetry", reading(1))
+    await until(plain_database_url, SEQS, [(1, 1)])
+
+
+async def test_standby_that_is_asked_to_stop_ends(processes: Processes) -> None:
+    await processes.start("ingest")
+    second = await processes.start("ingest", ready=False)
+    async with asyncio.timeout(20):
+        while "standing_by" not in second.tail():  # noqa: ASYNC110  # the log has no event for it
+            await asyncio.sleep(0.02)
+    assert await second.stop() == 0
+
+
 async def test_broker_that_goes_and_comes_back_is_found_again(
     processes: Processes, broker: Broker, database_url: str
 ) -> None:
