@@ -201,5 +201,5 @@ async def test_from_button_to_webhook_takes_milliseconds(
             await first.wait(2 * seq)
     median = statistics.median(latencies[5:])
     record_property("button_to_webhook_p50_ms", round(median, 1))
-    print(f"button to webhook: p50 {median:.1f} ms, worst {max(latencies[5:]):.1f} ms")
+    record_property("button_to_webhook_worst_ms", round(max(latencies[5:]), 1))
     assert median < 250

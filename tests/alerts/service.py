@@ -74,10 +74,15 @@ class Broker:
         self.acks.append((event.seq, alert, state))
         return f"care/v1/{event.origin.area}/{event.origin.device}/ack", b""
 
-    async def send(self, *events: Event, checked: Checked | None = None) -> None:
-        """One batch, and wait until the broker would have its acknowledgement."""
+    async def tell(self, *events: Event, checked: Checked | None = None) -> Batch:
+        """One batch on its way."""
         batch = Batch(checked or Checked(events=list(events)))
         await self.queue.put(batch)
+        return batch
+
+    async def send(self, *events: Event, checked: Checked | None = None) -> None:
+        """One batch, and wait until the broker would have its acknowledgement."""
+        batch = await self.tell(*events, checked=checked)
         async with asyncio.timeout(10):
             await batch.acknowledged.wait()
 

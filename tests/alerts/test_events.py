@@ -11,6 +11,7 @@ from homecare.messages import Inbound, Origin, Position, Rejection, Reply
 from homecare.metrics import METRICS
 from tests.alerts.places import Directory
 from tests.alerts.service import event, row, rows, running, until
+from tests.services.postgres import TimescaleServer
 
 ALERTS = "select * from alert order by number"
 
@@ -223,3 +224,35 @@ async def test_the_log_is_append_only(db: AsyncConnection, statement: str) -> No
     await db.execute("insert into log (actor, action) values ('system', 'test')")
     with pytest.raises(Exception, match="append-only"):
         await db.execute(statement.encode())
+
+
+async def test_while_the_database_is_away_nothing_is_acknowledged_and_nothing_lost(
+    directory: Directory, database_url: str, timescale: TimescaleServer
+) -> None:
+    key = await directory.add_device("H-1")
+    async with running(database_url) as service:
+        await service.broker.send(event("check_in", 1, key=key))
+        timescale.kill()
+        batch = await service.broker.tell(event("sos", 2, key=key))
+        await asyncio.sleep(0.5)
+        assert not batch.acknowledged.is_set()
+        assert [seq for seq, _, _ in service.broker.acks] == [1]
+        timescale.start()
+        async with asyncio.timeout(30):
+            await batch.acknowledged.wait()
+        assert [(seq, state) for seq, _, state in service.broker.acks] == [(1, "recorded"), (2, "opened")]
+
+
+async def test_an_sos_does_not_wait_for_a_flood_of_other_events(
+    directory: Directory, db: AsyncConnection, database_url: str
+) -> None:
+    key = await directory.add_device("H-1")
+    flood = [event("door", seq, key=key) for seq in range(2000)]
+    async with running(database_url) as service:
+        floods = await service.broker.tell(*flood)
+        await until(db, "select exists (select from event)")
+        sos = await service.broker.tell(event("sos", 5000, device="H-2"))
+        await until(db, "select exists (select from alert)", within_s=2)
+        assert not floods.acknowledged.is_set()
+        # To the broker both are acknowledged in their order.
+        assert not sos.acknowledged.is_set()
