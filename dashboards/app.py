@@ -83,5 +83,11 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 def _error_page(request: Request, status: int, reason: str = "") -> Response:
     return services(request).templates.render(
-        request, "error.html", status=status, code=status, phrase=HTTPStatus(status).phrase, reason=reason
+        request,
+        "error.html",
+        viewer=getattr(request.state, "viewer", None),
+        status=status,
+        code=status,
+        phrase=HTTPStatus(status).phrase,
+        reason=reason,
     )

@@ -34,6 +34,7 @@ async def signed_in(request: Request, uses: Uses) -> Viewer:
     safe = request.method in SAFE_METHODS
     if viewer is None:
         raise SignInFirst(request.url.path if safe and "HX-Request" not in request.headers else "/")
+    request.state.viewer = viewer  # an error page is theirs too
     if not safe:
         await require_proof(request, viewer.csrf)
     return viewer

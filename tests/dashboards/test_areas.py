@@ -77,7 +77,7 @@ async def test_another_village_is_nowhere_in_the_api(dashboard: Dashboard, town:
     ):
         assert (await visit.get(f"/api/v1/{path}", **headers))[0] == 404, path
     for path in (f"alerts/{theirs}/acknowledge", "contacts/C-21/test"):
-        assert (await visit.post(f"/api/v1/{path}", **headers))[0] == 404, path
+        assert (await visit.post(f"/api/v1/{path}", None, **headers))[0] == 404, path
     assert town.one("select state from alert where id = %s", theirs) == "open"
 
 
