@@ -84,8 +84,7 @@ def timescale(timescale_databases: Databases) -> Iterator[TimescaleServer]:
     if not isinstance(timescale_databases, TimescaleServer):
         pytest.skip("the given database server is not the tests' to stop")
     yield timescale_databases
-    if not timescale_databases.running:
-        timescale_databases.start()
+    timescale_databases.ensure_running()
 
 
 @pytest.fixture(scope="session")
@@ -133,6 +132,7 @@ def plain_database_url(plain_server: PostgresServer) -> Iterator[str]:
 def _database(server: Databases, template: str) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
     yield server.create_database(name, template=template)
+    server.ensure_running()
     server.drop_database(name)
 
 

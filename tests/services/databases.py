@@ -15,6 +15,9 @@ class Databases:
         """The superuser's connection URL of one of its databases."""
         raise NotImplementedError
 
+    def ensure_running(self) -> None:
+        """Make sure that it can be used again, whatever a test did to it."""
+
     def create_database(self, name: str, *, template: str = "template0") -> str:
         """A new database, a copy of `template`; its URL."""
         self._execute("create database {} template {}", name, template)

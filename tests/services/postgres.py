@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import psycopg
 
@@ -59,8 +60,24 @@ class PostgresServer(Databases):
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """kill -9: what a power cut does to it."""
-        self._end(signal.SIGKILL)
+        """kill -9 of every process it has, at once: what a power cut does to it."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGSTOP)  # it starts no more of them now
+        family = _children(self._process.pid)
+        for pid in (self._process.pid, *family):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+        while any(_alive(pid) for pid in family):
+            time.sleep(0.005)
+
+    def ensure_running(self) -> None:
+        """Start it where a test left it stopped."""
+        if not self.running:
+            self._process = None
+            self.start()
 
     def remove(self) -> None:
         """Stop it and forget its data."""
@@ -102,6 +119,17 @@ class PostgresServer(Databases):
 
 class TimescaleServer(PostgresServer):
     """PostgreSQL with TimescaleDB from the Debian folder."""
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _environment() -> dict[str, str]:
