@@ -131,5 +131,6 @@ class Engine:
         self._silence.make_room(self._devices.capacity)
 
 
-def _order(trigger: Trigger) -> tuple[int, int, str, int, str, str]:
-    return trigger.at, trigger.device, trigger.rule, trigger.resident, trigger.metric or "", trigger.key
+def _order(trigger: Trigger) -> tuple[int, int, str, int]:
+    """By time, device and rule; those of one stream stay in the order of its samples."""
+    return trigger.at, trigger.device, trigger.rule, trigger.resident

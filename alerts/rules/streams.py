@@ -10,7 +10,7 @@ trigger (`recall`).
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -59,7 +59,7 @@ class Streams:
             rows, before, again = new, self._recent.chain_ends(new.slot[run_starts(new.slot)]), {}
         self._recent.keep(rows, before)
         changes = self._operator.step(rows)
-        triggers = list(self._say(rows, changes, again)) if changes else []
+        triggers = self._say(rows, changes, again) if changes else []
         self._remember(rows, changes)
         self._latest = max(self._latest, int(samples.received.max()))
         self._recent.forget(self._latest - self._lateness)
@@ -116,21 +116,25 @@ class Streams:
             self._operator.take_back(changes)
         return again
 
-    def _say(self, rows: Rows, changes: Sequence[Change], again: dict[int, list[Change]]) -> Iterator[Trigger]:
-        """Triggers for what was not said before. The last thing said of a series is how it stands now."""
+    def _say(self, rows: Rows, changes: Sequence[Change], again: dict[int, list[Change]]) -> list[Trigger]:
+        """Triggers for what was not said before, by stream and time. The last one of a series is how it stands now."""
         known = {(id_, change.cell): change.says for id_, before in again.items() for change in before}
         by_cell: dict[int, list[Change]] = defaultdict(list)
         for change in changes:
             by_cell[change.cell].append(change)
+        said: list[tuple[Change, Trigger]] = []
         for cell, transitions in by_cell.items():
             unsaid = [each for each in transitions if known.get((int(rows.id[each.row]), cell)) != each.says]
-            for change in unsaid:
-                yield self._trigger(rows, change)
+            said += [(change, self._trigger(rows, change)) for change in unsaid]
             end = transitions[-1]
             if unsaid and (unsaid[-1].band > 0) != (end.band > 0):
                 # Said before what was found out now: said once more, or the older news would stand as the last word.
                 trigger, row = self._trigger(rows, end), unsaid[-1].row
-                yield msgspec.structs.replace(trigger, key=f"{trigger.key}:after:{rows.message[row]}.{rows.part[row]}")
+                key = f"{trigger.key}:after:{rows.message[row]}.{rows.part[row]}"
+                said.append((end, msgspec.structs.replace(trigger, key=key)))
+        # Of one reading, what it ends comes before what it begins.
+        said.sort(key=lambda one: (one[0].row, one[0].band > 0))
+        return [trigger for _, trigger in said]
 
     def _trigger(self, rows: Rows, change: Change) -> Trigger:
         return self._operator.trigger(rows, change, int(self._slots.keys[rows.slot[change.row]] >> 32))

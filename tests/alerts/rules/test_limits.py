@@ -34,6 +34,7 @@ def brief(triggers: list[Trigger]) -> list[str]:
         ("heart_rate", [51, 50, 41, 40], ["raised warning 50", "raised critical 40"]),
         ("heart_rate", [131, 112, 96, 95], ["raised critical 131", "cleared critical 95"]),
         ("heart_rate", [131, 40], ["raised critical 131", "cleared critical 40", "raised critical 40"]),
+        ("heart_rate", [40, 131], ["raised critical 40", "cleared critical 131", "raised critical 131"]),
         ("spo2", [94, 93, 92, 91], ["raised urgent 93", "raised critical 91"]),
         ("spo2", [91, 94, 95], ["raised critical 91", "cleared critical 95"]),
         ("systolic", [159, 160, 179, 180], ["raised urgent 160", "raised critical 180"]),
@@ -173,8 +174,8 @@ def test_a_device_without_a_clock_repeats_itself_in_vain() -> None:
 
 def test_readings_of_one_moment_are_ordered_by_the_devices_count() -> None:
     engine = Engine(load_pack())
-    samples = [Sample(T, {"heart_rate": value}, T, seq=5, part=part) for part, value in enumerate([140, 80, 140])]
-    assert [t.state for t in apply(engine, *samples)] == ["raised", "cleared", "raised"]
+    samples = [Sample(T, {"heart_rate": value}, T, seq=8 + n) for n, value in enumerate([140, 80, 140, 80])]
+    assert [t.state for t in apply(engine, *samples)] == ["raised", "cleared", "raised", "cleared"]
     assert apply(engine, *samples) == []
 
 
