@@ -104,6 +104,9 @@ async def open_pool(url: str, *, name: str, max_size: int = 8) -> AsyncIterator[
         open=False,
         name=name,
         timeout=10,
+        # Give up an attempt soon, so that the next one who asks starts a new one at once: the pool's own pauses double
+        # up to minutes, and a database that is back must be used within seconds.
+        reconnect_timeout=4,
         kwargs={"autocommit": True, "application_name": name},
         configure=_configure,
         check=AsyncConnectionPool.check_connection,
