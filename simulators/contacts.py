@@ -60,6 +60,7 @@ class Contacts:
         app = web.Application(client_max_size=1 << 20)
         runner = web.AppRunner(app, access_log=None)
         pending: set[asyncio.Task[None]] = set()
+        failure: Exception | None = None
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http, asyncio.TaskGroup() as tasks:
 
             async def receive(request: web.Request) -> web.Response:
@@ -82,10 +83,15 @@ class Contacts:
                 await site.start()
                 self.port = runner.addresses[0][1]
                 yield
+            except Exception as error:  # noqa: BLE001  # raised again below
+                failure = error
             finally:
                 await runner.cleanup()
                 for task in pending:
                     task.cancel()
+        if failure is not None:
+            # Outside of the task group, which would wrap it.
+            raise failure
 
     async def wait_for(self, wanted: Callable[[Received], bool], within_s: float) -> Received:
         """The first that is wanted, come or to come. TimeoutError."""

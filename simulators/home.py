@@ -101,15 +101,21 @@ def person_of(resident: Resident, seed: int) -> Person:
 @asynccontextmanager
 async def switched_on(devices: list[Device]) -> AsyncIterator[None]:
     """The devices are connected within the block, and disconnected in order at its end."""
+    failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(device.run(), name=f"device {device.id}") for device in devices]
-        for device in devices:
-            await device.online()
         try:
+            for device in devices:
+                await device.online()
             yield
+        except Exception as error:  # noqa: BLE001  # raised again below
+            failure = error
         finally:
             for task in running:
                 task.cancel()
+    if failure is not None:
+        # Outside of the task group, which would wrap it.
+        raise failure
 
 
 def memory_folder(data: Path) -> Memory:
