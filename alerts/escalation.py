@@ -4,7 +4,8 @@ All the state is the row `escalation`, all time the database's, so a restart, a 
 changes nothing. What is long overdue takes one step and waits its delay again: steps never fire all at once.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -25,6 +26,16 @@ POLL_S = 1.0
 MOST = 100
 
 
+class Due(NamedTuple):
+    """An alert whose next step is due: the last taken, in which round, by which policy, and how long it is open."""
+
+    alert: UUID
+    step: int
+    round: int
+    policy: str | None
+    age_s: float
+
+
 class Escalation:
     """`kinds`: of channel, that this program can send."""
 
@@ -43,9 +54,10 @@ class Escalation:
         with unavailable():
             async with self._pool.connection() as db:
                 async with db.transaction():
-                    due = await rows(db, "claim_steps", {"most": MOST})
-                    for escalation, circle in await self._circles(db, due):
-                        await self._take(db, escalation, circle)
+                    due = [Due(*row) for row in await rows(db, "claim_steps", {"most": MOST})]
+                    circles = await self._circles(db, due) if due else {}
+                    for alert in due:
+                        await self._take(db, alert, circles[alert.alert])
                 if due:
                     self._wakeups.wake("homecare_outbox")
                 if len(due) == MOST:
@@ -53,26 +65,29 @@ class Escalation:
                 soon = await one(db, "next_step_in", {})
                 return POLL_S if soon[0] is None else min(POLL_S, max(0.01, soon[0]))
 
-    async def _circles(self, db: AsyncConnection, due: list[Any]) -> list[tuple[Any, Circle]]:
-        if not due:
-            return []
-        found = await rows(db, "circles", {"alerts": [e.alert for e in due], "kinds": list(self._kinds)})
-        circles = {row.id: msgspec.convert(row._asdict(), Circle) for row in found}
-        return [(e, circles[e.alert]) for e in due]
+    async def begin(self, db: AsyncConnection, alert: UUID) -> None:
+        """The first step, in the transaction that opened the alert: nobody waits for another. If it fails, the timer has it."""
+        await self._take(db, Due(alert, 0, 0, None, 0.0))
 
-    async def _take(self, db: AsyncConnection, escalation: Any, circle: Circle) -> None:
+    async def _take(self, db: AsyncConnection, due: Due, found: Any = None) -> None:
+        """`found`: the alert's row of the query `circles`, where it was read before."""
         try:
             async with db.transaction():
-                page = next_page(circle, escalation.policy, escalation.step, escalation.round, escalation.age_s)
-                await self._write(db, escalation.alert, page)
+                found = found or (await self._circles(db, [due]))[due.alert]
+                circle = msgspec.convert(found._asdict(), Circle)
+                page = next_page(circle, due.policy, due.step, due.round, due.age_s)
+                await self._write(db, due.alert, page)
             meters.STEPS.labels(page.reason).inc()
         except psycopg.OperationalError:
             raise
-        except psycopg.Error as error:
-            # One alert's trouble must not stop the others, nor may it be forgotten.
-            log.error("step_failed", alert=str(escalation.alert), problem=error.diag.message_primary)
+        except Exception as error:  # noqa: BLE001 - one alert's trouble must not stop the others, nor may it be forgotten
+            log.error("step_failed", alert=str(due.alert), problem=str(error), kind=type(error).__name__)
             meters.FAILURES.labels("escalation").inc()
-            await one(db, "postpone", {"alert": escalation.alert})
+            await one(db, "postpone", {"alert": due.alert})
+
+    async def _circles(self, db: AsyncConnection, due: list[Due]) -> dict[UUID, Any]:
+        found = await rows(db, "circles", {"alerts": [d.alert for d in due], "kinds": list(self._kinds)})
+        return {row.id: row for row in found}
 
     async def _write(self, db: AsyncConnection, alert: Any, page: Page) -> None:
         told = await rows(

@@ -81,11 +81,12 @@ class EventLane:
         *,
         check: Callable[[Sequence[Inbound]], Checked],
         event_trigger: Callable[[Event], Trigger | None],
+        begin: store.Begin,
         ack: AckMessage,
         woke: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._session, self._pool = session, pool
-        self._check, self._event_trigger, self._ack, self._woke = check, event_trigger, ack, woke
+        self._check, self._event_trigger, self._begin, self._ack, self._woke = check, event_trigger, begin, ack, woke
         self._urgent: asyncio.Queue[tuple[_Job, Work]] = asyncio.Queue()
         self._others: asyncio.Queue[tuple[_Job, Work]] = asyncio.Queue()
         self._jobs: deque[_Job] = deque()
@@ -132,7 +133,9 @@ class EventLane:
         for version in versions(event):
             try:
                 trigger = self._event_trigger(version)
-                recorded = await self._commit(partial(store.record_event, event=version, trigger=trigger))
+                recorded = await self._commit(
+                    partial(store.record_event, event=version, trigger=trigger, begin=self._begin)
+                )
                 break
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one event, those behind it go on
                 meters.FAILURES.labels("event").inc()
@@ -142,7 +145,7 @@ class EventLane:
         meters.EVENTS.labels(event.event, recorded.state).inc()
         meters.EVENT_SECONDS.observe(max(0.0, time.time() - event.received / 1000))
         if recorded.state == "opened":
-            self._woke("homecare_escalation")
+            self._woke("homecare_outbox")
         if recorded.command:
             self._woke("homecare_command")
         if event.boot is not None and event.seq is not None:

@@ -1,6 +1,6 @@
 """Events and triggers into the database, and the alerts they open: every function runs within its caller's transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from homecare.triggers import Trigger
 Q = load_queries("alerts")
 State = Literal["opened", "merged", "duplicate", "recorded"]
 """What became of an event, as the device is told."""
+Begin = Callable[[AsyncConnection, UUID], Awaitable[None]]
 
 
 class Recorded(NamedTuple):
@@ -45,8 +46,11 @@ async def rows(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> lis
         return list(await cursor.fetchall())
 
 
-async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | None) -> Recorded:
-    """Store the event once; raise what it raises; take back what it takes back, in whatever order the two come."""
+async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | None, begin: Begin) -> Recorded:
+    """Store the event once; raise what it raises; take back what it takes back, in whatever order the two come.
+
+    `begin` takes the first step of an alert that this event opened, in the same transaction.
+    """
     origin = event.origin
     await db.execute(Q["lock_device"].encode(), {"device_id": origin.device})
     inserted = await one(db, "insert_event", _event_values(event))
@@ -63,11 +67,13 @@ async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | Non
     if stored is None:
         return Recorded(None, "recorded")
     raised = await one(db, "raise_alert", {"trigger": stored.id})
-    await _set_alert(db, inserted.id, raised.alert_id)
+    cancelled = False
     if event.boot is not None:
         for cancel in await rows(db, "cancels_of_event", _name(event)):
-            await _take_back(db, raised.alert_id, event, cancel.seq)
+            cancelled |= await _take_back(db, raised.alert_id, event, cancel.seq)
             await _set_alert(db, cancel.id, raised.alert_id)
+    if raised.outcome == "opened" and not cancelled:
+        await begin(db, raised.alert_id)
     asks = event.event == "sos" and event.position is None and origin.device_key is not None
     if asks:
         await one(db, "ask_position", {"device": origin.device_key, "alert": raised.alert_id})
@@ -134,14 +140,18 @@ async def _cancel(db: AsyncConnection, event: Event, event_id: int) -> UUID | No
     return alert
 
 
-async def _take_back(db: AsyncConnection, alert: UUID, event: Event, cancel_seq: int | None) -> None:
-    """Cancel the alert, unless the button was pressed again after the cancel, or something else joined it."""
+async def _take_back(db: AsyncConnection, alert: UUID, event: Event, cancel_seq: int | None) -> bool:
+    """Cancel the alert, unless the button was pressed again after the cancel, or something else joined it.
+
+    Whether it is cancelled.
+    """
     actor = f"device:{event.origin.device}"
     other = await one(db, "not_taken_back", {**_name(event), "alert": alert, "cancel_seq": cancel_seq})
     if other.exists:
         await write_log(db, alert, "alert.cancel_kept", {"cancel": cancel_seq, "reason": "pressed_again"}, actor)
-        return
+        return False
     await one(db, "cancel_alert", {"alert": alert, "actor": actor})
+    return True
 
 
 async def _set_alert(db: AsyncConnection, event_id: int, alert: UUID) -> None:

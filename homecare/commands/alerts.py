@@ -67,11 +67,13 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
         pack = load_pack()
         channels = {"webhook": webhooks.send}
         letters = Letters(Vault(settings.secret_key.get_secret_value()), settings.public_url)
+        escalation = Escalation(pool, wakeups, tuple(channels))
         lane = EventLane(
             session,
             event_pool,
             check=Edge(registry).check,
             event_trigger=lambda event: event_trigger(event, pack),
+            begin=escalation.begin,
             ack=_ack_message,
             woke=wakeups.wake,
         )
@@ -81,7 +83,7 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
             "session": session.run(),
             "events": lane.run(),
             "intake": Intake(pool, wakeups).run(),
-            "escalation": Escalation(pool, wakeups, tuple(channels)).run(),
+            "escalation": escalation.run(),
             "outbox": Outbox(pool, wakeups, channels, letters).run(),
             "commands": Commands(pool, wakeups, session.publish, _command_message).run(),
         }

@@ -81,6 +81,7 @@ begin
         where id = alert_id and p.ts > coalesce(position_at, '-infinity');
     end if;
     update trigger set handled_at = clock_timestamp(), alert = alert_id where id = p_trigger;
+    update event set alert = alert_id where id = t.event;
     insert into log (alert, actor, action, detail)
     values (alert_id, 'system', case outcome when 'opened' then 'alert.opened' else 'alert.joined' end,
         jsonb_build_object('trigger', p_trigger, 'rule', t.rule, 'severity', t.severity, 'event', t.event, 'at', t.at));

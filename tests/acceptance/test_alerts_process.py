@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable
@@ -50,7 +51,14 @@ class Handset:
 @asynccontextmanager
 async def handset(broker: Broker) -> AsyncIterator[Handset]:
     async with (
-        aiomqtt.Client("127.0.0.1", broker.port, username=DEVICE, password=PASSWORD, identifier=DEVICE) as client,
+        aiomqtt.Client(
+            "127.0.0.1",
+            broker.port,
+            username=DEVICE,
+            password=PASSWORD,
+            identifier=DEVICE,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        ) as client,
         asyncio.TaskGroup() as group,
     ):
         device = Handset(client)

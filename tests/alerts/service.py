@@ -121,6 +121,7 @@ async def assembled(url: str, broker: Broker | None = None, timeout_s: float = 2
         webhooks = Webhooks(allow_networks=LOOPBACK, allow_http=True, timeout_s=timeout_s)
         wakeups = Wakeups(url, CHANNELS)
         letters = Letters(VAULT, "https://care.example.org")
+        escalation = Escalation(pool, wakeups, ("webhook",))
         try:
             yield Service(
                 pool,
@@ -131,11 +132,12 @@ async def assembled(url: str, broker: Broker | None = None, timeout_s: float = 2
                     pool,
                     check=broker.check,
                     event_trigger=lambda event: event_trigger(event, PACK),
+                    begin=escalation.begin,
                     ack=broker.ack,
                     woke=wakeups.wake,
                 ),
                 Outbox(pool, wakeups, {"webhook": webhooks.send}, letters, jitter=random.Random(1)),
-                Escalation(pool, wakeups, ("webhook",)),
+                escalation,
                 Intake(pool, wakeups),
             )
         finally:
