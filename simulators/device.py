@@ -55,6 +55,8 @@ class Device:
     firmware: str = "1.0.0"
     position: Position | None = None
     """Where it is, for `locate`."""
+    problem: str = ""
+    """Why it is not connected, or was not the last time."""
     rang: int = 0
     """How often it was asked to ring."""
     _seq: int = 0
@@ -137,6 +139,7 @@ class Device:
                 await self.link.open([self._topic("ack"), self._topic("command")], will, self._opened, self._received)
             except BrokerUnavailable as problem:
                 failures = 0 if self._online.is_set() else failures + 1
+                self.problem = str(problem)
                 log.info("device_disconnected", device=self.id, problem=str(problem))
             finally:
                 self._online.clear()

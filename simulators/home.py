@@ -10,7 +10,7 @@ from homecare.clock import Clock, wall_clock
 from homecare.devices import DeviceKind
 from homecare.directory.entries import Device as Entry
 from homecare.directory.entries import Directory, Resident
-from homecare.errors import InputError
+from homecare.errors import BrokerUnavailable, InputError
 from simulators.device import Device
 from simulators.link import Credentials, Link, Mqtt5Link, Mqtt311Link
 from simulators.memory import Memory
@@ -99,14 +99,18 @@ def person_of(resident: Resident, seed: int) -> Person:
 
 
 @asynccontextmanager
-async def switched_on(devices: list[Device]) -> AsyncIterator[None]:
-    """The devices are connected within the block, and disconnected in order at its end."""
+async def switched_on(devices: list[Device], *, within_s: float | None = None) -> AsyncIterator[None]:
+    """The devices are connected within the block, and disconnected in order at its end.
+
+    Raises:
+        BrokerUnavailable: one could not connect within `within_s`; without that they try for ever.
+    """
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(device.run(), name=f"device {device.id}") for device in devices]
         try:
             for device in devices:
-                await device.online()
+                await _connected(device, within_s)
             yield
         except Exception as error:  # noqa: BLE001  # raised again below
             failure = error
@@ -116,6 +120,14 @@ async def switched_on(devices: list[Device]) -> AsyncIterator[None]:
     if failure is not None:
         # Outside of the task group, which would wrap it.
         raise failure
+
+
+async def _connected(device: Device, within_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(within_s):
+            await device.online()
+    except TimeoutError:
+        raise BrokerUnavailable(f"no connection to the MQTT broker: {device.problem or device.id}") from None
 
 
 def memory_folder(data: Path) -> Memory:

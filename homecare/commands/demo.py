@@ -7,7 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from homecare.commands.demo_system import Folder, System, port_is_free, running
+from homecare.commands.demo_folder import Folder, default_folder
+from homecare.commands.demo_system import System, port_is_free, running
 from homecare.logs import configure_logs
 from homecare.tasks import run, run_tasks
 from simulators.contacts import Contacts, Received
@@ -20,6 +21,7 @@ WORDS = {
         "ready": "  {name} ({seconds:.1f} s)",
         "open": "Open        {url}",
         "login": "Sign in as  {login}   password  {password}",
+        "more": "More        homecare simulate scenario list   (in another terminal)",
         "end": "Ctrl-C ends everything. Logs: {logs}",
         "alert.opened": "{kind}: {contact} is told",
         "alert.escalated": "{kind}: nobody has answered; {contact} is told (step {step})",
@@ -37,6 +39,7 @@ WORDS = {
         "ready": "  {name}（{seconds:.1f} 秒）",
         "open": "打开网页    {url}",
         "login": "登录用户    {login}   密码  {password}",
+        "more": "更多        homecare simulate scenario list（另开终端）",
         "end": "按 Ctrl-C 全部结束。日志：{logs}",
         "alert.opened": "{kind}：已通知 {contact}",
         "alert.escalated": "{kind}：无人应答，升级通知 {contact}（第 {step} 步）",
@@ -61,11 +64,6 @@ def command(check: bool = False, data: str = "") -> int:
         with tempfile.TemporaryDirectory(prefix="homecare-demo-", ignore_cleanup_errors=True) as folder:
             return check_demo(Path(data) if data else Path(folder) / "data")
     return run(_Demo(Folder(Path(data).expanduser() if data else default_folder())).main)
-
-
-def default_folder() -> Path:
-    """Where the demo's data survives."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "homecare-demo"
 
 
 def language() -> str:
@@ -112,6 +110,8 @@ class _Demo:
                 print()
                 self._say("open", url=system.url)
                 self._say("login", login="demo", password=kept.operator_password)
+                if self._folder.path == default_folder():
+                    self._say("more")
                 self._say("end", logs=self._folder.path / "logs")
                 print(flush=True)
                 await system.supervisor.watch()

@@ -14,7 +14,8 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
-from homecare.commands.demo_system import Folder, System, running
+from homecare.commands.demo_folder import Folder
+from homecare.commands.demo_system import System, running
 from homecare.database import load_queries
 from homecare.directory.entries import Directory
 from homecare.errors import HomecareError
@@ -79,7 +80,7 @@ class _Check:
         sensor = home.fall_sensor
         assert sensor is not None, "resident 35 has a fall sensor"
         first, second = f"C-{PERSON:04d}", f"N-{village_of(PERSON):02d}"
-        async with switched_on([sensor]):
+        async with switched_on([sensor], within_s=WITHIN_S):
             began = time.monotonic()
             played = await SCENARIOS["night_fall"].play(home)
             ack = played.acks[0]

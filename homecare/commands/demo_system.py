@@ -1,23 +1,13 @@
-"""The demo's folder and everything that runs out of it: database, broker, ingest, alerts, dashboard.
+"""Everything that runs out of a demo's folder: database, broker, ingest, alerts, dashboard."""
 
-What must be secret is made once per folder and kept there, readable by its owner alone.
-"""
-
-import base64
-import fcntl
-import os
-import secrets
 import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import IO
 
-import msgspec
-
-from homecare.broker import Broker, new_password
+from homecare.broker import Broker
+from homecare.commands.demo_folder import BROKER_FILE, Folder
 from homecare.database import migrate
 from homecare.directory import files, store
 from homecare.directory.entries import Directory, Source
@@ -25,75 +15,10 @@ from homecare.embedded import EmbeddedPostgres
 from homecare.errors import InputError
 from homecare.secrets import Vault
 from homecare.supervisor import Program, Supervisor, inherited_environment
-from simulators.county import Secrets, sample_county
 
 DASHBOARD_PORT = 8000
 Step = Callable[[str, float], None]
 """Told of each thing that is ready, and how many seconds it took."""
-
-
-class Kept(msgspec.Struct):
-    """What the folder remembers from one run to the next."""
-
-    secret_key: str
-    backend_password: str
-    operator_password: str
-    device_passwords: dict[str, str]
-    webhook_secrets: dict[str, str]
-    contacts_port: int = 0
-    """Where the contacts' webhooks point to; 0: nothing imported yet."""
-    runs: int = 0
-
-
-class Folder:
-    """The demo's data folder; one demo at a time has it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (path / "logs").mkdir(exist_ok=True)
-            self._lock: IO[str] = (path / "lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{path}: another demo is running on this folder; give --data another one") from None
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}") from None
-        self.kept = self._read()
-
-    @property
-    def directory_file(self) -> Path:
-        """The sample directory with the devices' plain passwords, for the simulated homes."""
-        return self.path / "directory.json"
-
-    def log(self, name: str) -> Path:
-        return self.path / "logs" / f"{name}.log"
-
-    def keep(self) -> None:
-        """Write `kept`."""
-        new = self.path / "secrets.new"
-        new.touch(0o600)
-        new.write_bytes(msgspec.json.encode(self.kept))
-        new.replace(self.path / "secrets.json")
-
-    def county(self, address: Callable[[str], str], first_delay_s: float) -> Directory:
-        """The sample county with this folder's secrets, the contacts at `address(id)`."""
-
-        def device_password(device: str) -> str:
-            return self.kept.device_passwords.setdefault(device, new_password())
-
-        def webhook(contact: str) -> tuple[str, str]:
-            return address(contact), self.kept.webhook_secrets.setdefault(contact, _webhook_secret())
-
-        return sample_county(Secrets(device_password, webhook, self.kept.operator_password, first_delay_s))
-
-    def _read(self) -> Kept:
-        try:
-            return msgspec.json.decode((self.path / "secrets.json").read_bytes(), type=Kept)
-        except FileNotFoundError:
-            return Kept(secrets.token_urlsafe(48), new_password(), new_password(), {}, {})
-        except msgspec.DecodeError as error:
-            raise InputError(f"{self.path / 'secrets.json'}: {error}") from None
 
 
 class System:
@@ -122,6 +47,7 @@ class System:
         users = {"homecare": self.folder.kept.backend_password, **store.mqtt_passwords(self.database.url)}
         self.broker = Broker(self.folder.path / "broker", users=users)
         self.supervisor.start_server("broker", self.broker)
+        (self.folder.path / BROKER_FILE).write_text(f"mqtt://127.0.0.1:{self.broker.port}\n")
         self._done("broker", began)
         port = _next_free_port(DASHBOARD_PORT)
         self.url = f"http://127.0.0.1:{port}/"
@@ -163,10 +89,6 @@ async def running(
         yield system
     finally:
         await supervisor.stop()
-
-
-def _webhook_secret() -> str:
-    return "whsec_" + base64.b64encode(os.urandom(32)).decode()
 
 
 def port_is_free(port: int) -> bool:

@@ -1,7 +1,6 @@
 """`homecare simulate scenario|homes|play`: devices, seen from the broker's other side."""
 
 import asyncio
-import os
 import sys
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from homecare.commands.demo_folder import BROKER_FILE, DIRECTORY_FILE, default_folder
 from homecare.commands.directory import setting
 from homecare.errors import InputError
 
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Simulated devices: scenarios, homes, captures.")
 PROGRESS_EVERY_S = 0.5
+CONNECTS_WITHIN_S = 5.0
 
 DirectoryFile = Annotated[
-    Path, typer.Option("--directory", help="Directory file with the devices' plain passwords, as the demo keeps one.")
+    str,
+    typer.Option("--directory", help="Directory file with the devices' plain passwords; the demo's own if left out."),
 ]
-BrokerUrl = Annotated[str, typer.Option("--broker", help="mqtt://host:port; the devices have names of their own.")]
+BrokerUrl = Annotated[str, typer.Option("--broker", help="mqtt://host:port; the running demo's if left out.")]
 StateFolder = Annotated[str, typer.Option("--state", help="Folder in which the devices count their starts.")]
 
 
 @app.command()
 def scenario(
     name: Annotated[str, typer.Argument(help="Which; `list` shows them all.")],
-    directory: DirectoryFile = Path("directory.json"),
+    directory: DirectoryFile = "",
     resident: Annotated[str, typer.Option(help="In whose home; the first that has what it needs.")] = "",
-    broker: BrokerUrl = "mqtt://127.0.0.1:1883",
+    broker: BrokerUrl = "",
     state: StateFolder = "",
 ) -> None:
     """Let one thing happen in one home, and say what the backend answered."""
@@ -53,7 +55,7 @@ def scenario(
         home = homes[0]
         devices = [getattr(home, need) for need in chosen.needs]
         print(f"{chosen.name} in the home of {home.resident}: {chosen.en} / {chosen.zh}", flush=True)
-        async with switched_on(devices):
+        async with switched_on(devices, within_s=CONNECTS_WITHIN_S):
             played = await chosen.play(home)
         for ack in played.acks:
             print(f"message {ack.seq}: {ack.state} after {ack.after_s * 1000:.0f} ms, alert {ack.alert or 'none'}")
@@ -65,8 +67,8 @@ def scenario(
 
 @app.command()
 def homes(
-    directory: DirectoryFile = Path("directory.json"),
-    broker: BrokerUrl = "mqtt://127.0.0.1:1883",
+    directory: DirectoryFile = "",
+    broker: BrokerUrl = "",
     state: StateFolder = "",
     turn: Annotated[int, typer.Option(help="Another number: the same things happen in other homes.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="A day on which nothing happens.")] = False,
@@ -106,6 +108,8 @@ def play(
             shown = time.monotonic()
             print(f"\r{count} sent", end="", file=sys.stderr, flush=True)
 
+    if next(capture.read(file), None) is None:
+        raise InputError(f"{file}: holds no messages")
     played = capture.play(url, capture.read(file), speed=speed, progress=progress)
     if shown:
         print(file=sys.stderr)
@@ -117,22 +121,30 @@ def play(
 
 
 def _homes(
-    directory: Path, broker: str, state: str, only: str = "", needs: tuple[str, ...] = (), role: str = ""
+    directory: str, broker: str, state: str, only: str = "", needs: tuple[str, ...] = (), role: str = ""
 ) -> list["Home"]:
     """The homes of the file: all, or the one resident's, or the first with what is needed."""
     from homecare.directory import files
     from simulators.home import Plan, build_homes
     from simulators.memory import Memory
 
-    parts = urlsplit(broker)
+    demo = default_folder()
+    parts = urlsplit(broker or _broker_of(demo))
     if parts.scheme != "mqtt" or not parts.hostname:
         raise InputError(f"--broker {broker}: expected mqtt://host:port")
-    default = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "homecare-simulators"
-    plan = Plan(parts.hostname, parts.port or 1883, Memory(Path(state) if state else default), role=role)
-    given = files.read(directory).directory
+    memory = Memory(Path(state) if state else demo / "devices")
+    plan = Plan(parts.hostname, parts.port or 1883, memory, role=role)
+    given = files.read(Path(directory) if directory else demo / DIRECTORY_FILE).directory
     if only or needs:
         return [_one_home(given, plan, only, needs)]
     return build_homes(given, plan)
+
+
+def _broker_of(demo: Path) -> str:
+    try:
+        return (demo / BROKER_FILE).read_text().strip()
+    except OSError:
+        raise InputError(f"no demo has run in {demo}; say --directory and --broker") from None
 
 
 def _one_home(directory: "Directory", plan: "Plan", only: str, needs: tuple[str, ...]) -> "Home":
