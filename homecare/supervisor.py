@@ -100,7 +100,7 @@ class Supervisor:
                 await asyncio.gather(*ends)
         for name, process in self._running.items():
             if process.returncode is None:
-                self.say(f"{name} did not end within {STOPS_WITHIN_S:.0f} s: killed")
+                self.say(f"{name} did not end within {STOPS_WITHIN_S:g} s: killed")
                 _signal(process, signal.SIGKILL)
                 await process.wait()
         for server in reversed(self._servers.values()):
