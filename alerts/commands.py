@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from alerts import meters
-from alerts.store import one, rows, write_log
+from alerts.store import rows, run, write_log
 from homecare.database import unavailable
 from homecare.errors import BrokerUnavailable, DatabaseUnavailable
 from homecare.tasks import retry
@@ -75,10 +75,10 @@ class Commands:
         except (TimeoutError, BrokerUnavailable) as error:
             log.warning("command_not_sent", device=command.device_id, problem=type(error).__name__)
             meters.COMMANDS.labels("not_sent").inc()
-            await one(db, "command_not_sent", {"id": command.id})
+            await run(db, "command_not_sent", {"id": command.id})
             return
         async with db.transaction():
-            await one(db, "command_sent", {"id": command.id})
+            await run(db, "command_sent", {"id": command.id})
             detail = {"command": str(command.id), "name": command.name, "device": command.device_id}
             await write_log(db, alert, "command.sent", detail)
         meters.COMMANDS.labels("sent").inc()

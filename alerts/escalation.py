@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from alerts import meters
 from alerts.policies import Circle, Page, next_page
-from alerts.store import one, rows, write_log
+from alerts.store import one, rows, run, write_log
 from homecare.database import unavailable
 from homecare.errors import DatabaseUnavailable
 from homecare.tasks import retry
@@ -53,7 +53,7 @@ class Escalation:
         """Take all steps that are due, at most MOST; seconds until there may be another."""
         with unavailable():
             async with self._pool.connection() as db:
-                async with db.transaction():
+                async with db.pipeline(), db.transaction():
                     due = [Due(*row) for row in await rows(db, "claim_steps", {"most": MOST})]
                     circles = await self._circles(db, due) if due else {}
                     for alert in due:
@@ -83,7 +83,7 @@ class Escalation:
         except Exception as error:  # noqa: BLE001 - one alert's trouble must not stop the others, nor may it be forgotten
             log.error("step_failed", alert=str(due.alert), problem=str(error), kind=type(error).__name__)
             meters.FAILURES.labels("escalation").inc()
-            await one(db, "postpone", {"alert": due.alert})
+            await run(db, "postpone", {"alert": due.alert})
 
     async def _circles(self, db: AsyncConnection, due: list[Due]) -> dict[UUID, Any]:
         found = await rows(db, "circles", {"alerts": [d.alert for d in due], "kinds": list(self._kinds)})
@@ -105,7 +105,7 @@ class Escalation:
             },
         )
         values = {"alert": alert, "step": page.step, "round": page.round, "policy": page.policy.id}
-        await one(db, "move_on", {**values, "delay_s": page.delay_s})
+        await run(db, "move_on", {**values, "delay_s": page.delay_s})
         for skipped in page.skipped:
             await write_log(db, alert, "escalation.skipped", {"step": skipped.step, "reason": skipped.reason})
         if page.reason != "waiting":

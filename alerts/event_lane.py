@@ -181,7 +181,7 @@ class EventLane:
 
         async def attempt() -> T:
             with unavailable():
-                async with self._pool.connection() as db, db.transaction():
+                async with self._pool.connection() as db, db.pipeline(), db.transaction():
                     return await work(db)
 
         result: T = await retry(attempt, what="event", on=DatabaseUnavailable)

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from alerts import meters
-from alerts.store import one, rows, write_log
+from alerts.store import one, rows, run, write_log
 from homecare.database import unavailable
 from homecare.errors import DatabaseUnavailable
 from homecare.tasks import retry
@@ -57,7 +57,7 @@ class Intake:
             problem = error.diag.message_primary or type(error).__name__
             log.error("trigger_not_handled", trigger=trigger, problem=problem)
             await write_log(db, None, "trigger.failed", {"trigger": trigger, "problem": problem})
-            await one(db, "trigger_handled", {"trigger": trigger, "alert": None})
+            await run(db, "trigger_handled", {"trigger": trigger, "alert": None})
             return "failed"
 
 
@@ -69,5 +69,5 @@ async def _raise(db: AsyncConnection, trigger: int) -> str:
 async def _clear(db: AsyncConnection, trigger: int) -> str:
     cleared = await one(db, "clear_alert", {"trigger": trigger})
     alert: UUID | None = None if cleared is None else cleared.id
-    await one(db, "trigger_handled", {"trigger": trigger, "alert": alert})
+    await run(db, "trigger_handled", {"trigger": trigger, "alert": alert})
     return "nothing_open" if cleared is None else "cleared"

@@ -21,7 +21,7 @@ from psycopg_pool import AsyncConnectionPool
 from alerts import meters, schedule
 from alerts.channels.delivery import Delivery, Outcome, Send
 from alerts.letters import Letters
-from alerts.store import one, rows, write_log
+from alerts.store import one, rows, run, write_log
 from homecare.database import unavailable
 from homecare.errors import DatabaseUnavailable
 from homecare.tasks import retry
@@ -81,7 +81,7 @@ class Outbox:
         }
         with unavailable():
             async with self._pool.connection() as db:
-                async with db.transaction():
+                async with db.pipeline(), db.transaction():
                     claimed = await rows(db, "claim_notifications", seen)
                     ready = []
                     for row in claimed:
@@ -92,7 +92,7 @@ class Outbox:
                     if ready:
                         bodies = [delivery.body.decode() for _, _, delivery in ready]
                         lease = {"ids": [row.id for _, row, _ in ready], "bodies": bodies, "lease_s": LEASE_S}
-                        await one(db, "lease", lease)
+                        await run(db, "lease", lease)
                 for endpoint, row, delivery in ready:
                     task = group.create_task(self._deliver(row, delivery), name=f"send-{row.id}")
                     self._sending[row.id] = endpoint, task
@@ -134,12 +134,12 @@ class Outbox:
         }
         values = {"id": row.id, "outcome": outcome.result, "status": outcome.status, "error": outcome.error}
         with unavailable():
-            async with self._pool.connection() as db, db.transaction():
-                await one(db, "hold_alert", {"alert": row.alert})
-                await one(db, "insert_attempt", {**values, "took_ms": took_ms})
+            async with self._pool.connection() as db, db.pipeline(), db.transaction():
+                await run(db, "hold_alert", {"alert": row.alert})
+                await run(db, "insert_attempt", {**values, "took_ms": took_ms})
                 await write_log(db, row.alert, f"notification.{outcome.result}", detail)
                 if outcome.result == "delivered":
-                    await one(db, "delivered", values)
+                    await run(db, "delivered", values)
                 else:
                     await self._write_failure(db, row, outcome)
         meters.ATTEMPTS.labels(row.channel_kind, outcome.result).inc()
@@ -160,15 +160,15 @@ class Outbox:
             )
         if state is not None and state.state == "dead":
             await self._write_dead(db, row, outcome.error or "")
-        await one(db, "next_channel", {"id": row.id, "kinds": list(self._channels)})
+        await run(db, "next_channel", {"id": row.id, "kinds": list(self._channels)})
 
     async def _give_up(self, db: AsyncConnection, row: Any, state: str, error: str) -> None:
         async with db.transaction():
-            await one(db, "hold_alert", {"alert": row.alert})
-            await one(db, "give_up", {"id": row.id, "state": state, "error": error})
+            await run(db, "hold_alert", {"alert": row.alert})
+            await run(db, "give_up", {"id": row.id, "state": state, "error": error})
             if state == "dead":
                 await self._write_dead(db, row, error)
-                await one(db, "next_channel", {"id": row.id, "kinds": list(self._channels)})
+                await run(db, "next_channel", {"id": row.id, "kinds": list(self._channels)})
 
     async def _write_dead(self, db: AsyncConnection, row: Any, error: str) -> None:
         meters.DEAD.labels(row.channel_kind).inc()

@@ -32,11 +32,16 @@ class Recorded(NamedTuple):
     """Was a command to the device written?"""
 
 
+async def run(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> None:
+    """The named statement. In a pipeline it is only sent with the next one that is waited for."""
+    await db.execute(Q[name].encode(), values)
+
+
 async def one(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> Any:
     """The first row of the named query as a named tuple, or None."""
     async with db.cursor(row_factory=namedtuple_row) as cursor:
         await cursor.execute(Q[name].encode(), values)
-        return await cursor.fetchone() if cursor.description else None
+        return await cursor.fetchone()
 
 
 async def rows(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> list[Any]:
@@ -52,13 +57,13 @@ async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | Non
     `begin` takes the first step of an alert that this event opened, in the same transaction.
     """
     origin = event.origin
-    await db.execute(Q["lock_device"].encode(), {"device_id": origin.device})
+    await run(db, "lock_device", {"device_id": origin.device})
     inserted = await one(db, "insert_event", _event_values(event))
     if inserted is None:
         known = await one(db, "known_event", _name(event))
         return Recorded(known.alert, "duplicate")
     if origin.device_key is not None and (event.values or event.position):
-        await one(db, "insert_sample", _sample_values(event))
+        await run(db, "insert_sample", _sample_values(event))
     if event.event == "cancel":
         return Recorded(await _cancel(db, event, inserted.id), "recorded")
     if trigger is None:
@@ -76,7 +81,7 @@ async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | Non
         await begin(db, raised.alert_id)
     asks = event.event == "sos" and event.position is None and origin.device_key is not None
     if asks:
-        await one(db, "ask_position", {"device": origin.device_key, "alert": raised.alert_id})
+        await run(db, "ask_position", {"device": origin.device_key, "alert": raised.alert_id})
     return Recorded(raised.alert_id, raised.outcome, asks)
 
 
@@ -84,7 +89,7 @@ async def write_log(
     db: AsyncConnection, alert: UUID | None, action: str, detail: Mapping[str, Any], actor: str = "system"
 ) -> None:
     """One row of the append-only log."""
-    await one(db, "log", {"alert": alert, "actor": actor, "action": action, "detail": Jsonb(dict(detail))})
+    await run(db, "log", {"alert": alert, "actor": actor, "action": action, "detail": Jsonb(dict(detail))})
 
 
 async def record_rejection(db: AsyncConnection, rejection: Rejection) -> None:
@@ -99,13 +104,13 @@ async def record_rejection(db: AsyncConnection, rejection: Rejection) -> None:
         "device": rejection.device,
         "area": rejection.area,
     }
-    await one(db, "insert_rejection", values)
+    await run(db, "insert_rejection", values)
 
 
 async def record_stranger(db: AsyncConnection, stranger: Stranger) -> None:
     """A device nobody registered, kept for an operator to adopt."""
     origin, received = stranger.origin, to_datetime(stranger.message.received)
-    await one(db, "insert_stranger", {"device": origin.device, "area": origin.area, "received": received})
+    await run(db, "insert_stranger", {"device": origin.device, "area": origin.area, "received": received})
 
 
 async def record_reply(db: AsyncConnection, reply: Reply) -> Literal["stored", "unknown"]:
@@ -150,12 +155,12 @@ async def _take_back(db: AsyncConnection, alert: UUID, event: Event, cancel_seq:
     if other.exists:
         await write_log(db, alert, "alert.cancel_kept", {"cancel": cancel_seq, "reason": "pressed_again"}, actor)
         return False
-    await one(db, "cancel_alert", {"alert": alert, "actor": actor})
+    await run(db, "cancel_alert", {"alert": alert, "actor": actor})
     return True
 
 
 async def _set_alert(db: AsyncConnection, event_id: int, alert: UUID) -> None:
-    await one(db, "set_event_alert", {"event": event_id, "alert": alert})
+    await run(db, "set_event_alert", {"event": event_id, "alert": alert})
 
 
 def _name(event: Event) -> dict[str, Any]:
