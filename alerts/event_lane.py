@@ -148,7 +148,7 @@ class EventLane:
             self._woke("homecare_outbox")
         if recorded.command:
             self._woke("homecare_command")
-        if event.boot is not None and event.seq is not None:
+        if event.boot is not None and event.seq is not None and not event.forwarded:
             await self._tell_device(event, recorded)
 
     async def _tell_device(self, event: Event, recorded: Recorded) -> None:

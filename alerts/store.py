@@ -62,7 +62,7 @@ async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | Non
     if inserted is None:
         known = await one(db, "known_event", _name(event))
         return Recorded(known.alert, "duplicate")
-    if origin.device_key is not None and (event.values or event.position):
+    if origin.device_key is not None and not event.forwarded and (event.values or event.position):
         await run(db, "insert_sample", _sample_values(event))
     if event.event == "cancel":
         return Recorded(await _cancel(db, event, inserted.id), "recorded")
@@ -79,7 +79,7 @@ async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | Non
             await _set_alert(db, cancel.id, raised.alert_id)
     if raised.outcome == "opened" and not cancelled:
         await begin(db, raised.alert_id)
-    asks = event.event == "sos" and event.position is None and origin.device_key is not None
+    asks = event.event == "sos" and event.position is None and origin.device_key is not None and not event.forwarded
     if asks:
         await run(db, "ask_position", {"device": origin.device_key, "alert": raised.alert_id})
     return Recorded(raised.alert_id, raised.outcome, asks)

@@ -10,8 +10,10 @@ from gateway.draft import Draft, Reader
 from gateway.lenient_json import clean
 from gateway.native import NATIVE
 from gateway.registry import Registry
+from gateway.senml import SENML
 from gateway.source import Directory, Source
 from gateway.topics import Topic, parse_loosely, parse_topic
+from gateway.traccar import TRACCAR
 from homecare.checked import Checked
 from homecare.messages import Inbound
 
@@ -25,7 +27,9 @@ _NOBODY: Directory = Registry()
 class Edge:
     """The checks of the contract, over whole batches."""
 
-    def __init__(self, directory: Directory, dialects: Sequence[Mapping[str, Reader]] = (NATIVE,)) -> None:
+    def __init__(
+        self, directory: Directory, dialects: Sequence[Mapping[str, Reader]] = (NATIVE, SENML, TRACCAR)
+    ) -> None:
         self._directory = directory
         self._readers: dict[str, Reader] = {route: reader for dialect in dialects for route, reader in dialect.items()}
         self._routes: dict[str, Route] = {}

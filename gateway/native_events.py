@@ -132,12 +132,12 @@ def _take_event(
             of=of if name == "cancel" else None,
             service=service,
             values=readings,
-            position=_position(place),
+            position=position_of(place),
         )
     )
 
 
-def _position(place: tuple[tuple[float, ...], int] | None) -> Position | None:
+def position_of(place: tuple[tuple[float, ...], int] | None) -> Position | None:
     if place is None or math.isnan(place[0][0]):
         return None
     numbers = (None if math.isnan(number) else number for number in place[0])

@@ -50,7 +50,7 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Who a message is from, decided by its topic alone. Keys are the database's; None: not registered."""
+    """Who a message is from, decided by its topic alone (Traccar's: by its `device.uniqueId`). Keys are the database's; None: not registered."""
 
     device: str
     area: str
@@ -76,6 +76,9 @@ class Event(msgspec.Struct, frozen=True):
     service: str | None = None
     values: dict[str, float] = {}
     position: Position | None = None
+    forwarded: bool = False
+    """Another server speaks for the device (Traccar): nobody waits for an ack or takes a command, and what was
+    measured with the event is stored by the telemetry lane."""
 
 
 class Status(msgspec.Struct, frozen=True):

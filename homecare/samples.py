@@ -30,6 +30,8 @@ class Flag(IntFlag):
     """An SOS or fall taken from a message that was otherwise bad."""
     EVENT = 32
     """This sample came with an event."""
+    UNCOUNTED = 64
+    """`boot` and `seq` name the message but count nothing (SenML, Traccar): no gap can be told from them."""
 
 
 @dataclass(slots=True)

@@ -9,6 +9,10 @@ from homecare.errors import InputError
 MOST_SHARDS = 1024
 KINDS = ("telemetry", "telemetry/senml", "status")
 """The device's topics that ingest listens to."""
+SHARED = "traccar/positions"
+"""Devices of all areas send on it: every shard hears it and keeps its own areas'."""
+NOWHERE = ""
+"""The area of devices that are not registered; the first shard has it."""
 LOCKS = 0x696E6765
 """The first of the two integers of a shard's advisory lock."""
 
@@ -53,7 +57,8 @@ class Shard:
     def filters(self, codes: Iterable[str]) -> list[str]:
         """MQTT topic filters; of a single shard's, so that a device in an area nobody entered is heard too."""
         areas = ["+"] if self.count == 1 else self.areas(codes)
-        return [f"care/v1/{area}/+/{kind}" for area in areas for kind in KINDS]
+        own = [f"care/v1/{area}/+/{kind}" for area in areas for kind in KINDS]
+        return [*own, SHARED] if areas or self.has(NOWHERE) else []
 
 
 def _is_number(text: str) -> bool:

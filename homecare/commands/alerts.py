@@ -17,9 +17,12 @@ from alerts.rules.pack import load_pack
 from alerts.store import State
 from gateway.downlink import CommandName, ack_payload, ack_topic, command_payload, command_topic
 from gateway.edge import Edge
+from gateway.native import NATIVE
 from gateway.registry import Registry
 from gateway.registry_store import CHANNEL, follow, load
 from gateway.session import Session
+from gateway.traccar import TOPIC as TRACCAR_TOPIC
+from gateway.traccar import TRACCAR_ALARMS
 from homecare.clock import to_ms
 from homecare.database import check_database, open_pool
 from homecare.errors import HomecareError
@@ -32,7 +35,7 @@ from homecare.tasks import run, run_tasks
 from homecare.wakeups import Wakeups
 
 PORT = 8002
-FILTERS = ("care/v1/+/+/event", "care/v1/+/+/reply")
+FILTERS = ("care/v1/+/+/event", "care/v1/+/+/reply", TRACCAR_TOPIC)
 WAKE_UPS = (CHANNEL, "homecare_trigger", "homecare_escalation", "homecare_outbox", "homecare_command")
 EVENT_CONNECTIONS = 6
 """Of their own, so that an SOS never waits for a connection that an endpoint's answer holds."""
@@ -71,7 +74,7 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
         lane = EventLane(
             session,
             event_pool,
-            check=Edge(registry).check,
+            check=Edge(registry, (NATIVE, TRACCAR_ALARMS)).check,
             event_trigger=lambda event: event_trigger(event, pack),
             begin=escalation.begin,
             ack=_ack_message,

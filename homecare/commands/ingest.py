@@ -10,9 +10,12 @@ import structlog
 from alerts.rules.engine import Engine
 from alerts.rules.pack import load_pack
 from gateway.edge import Edge
+from gateway.native import NATIVE
 from gateway.registry import Registry
 from gateway.registry_store import CHANNEL, follow, load
+from gateway.senml import SENML
 from gateway.session import Session
+from gateway.traccar import measurements
 from homecare.clock import wall_clock
 from homecare.database import check_database, open_pool, unavailable
 from homecare.devices import RegisteredDevice
@@ -89,7 +92,8 @@ class Ingest:
                 log.warning("plain_postgresql", meaning="no TimescaleDB: samples go to one plain table")
             await restore(db, self.engine, ours, wall_clock(), all_devices=self.shard.count == 1)
             raise_if_cancelled()
-            lane = Lane(Edge(self.registry), self.engine, store)
+            dialects = (NATIVE, SENML, measurements(self.shard.has))
+            lane = Lane(Edge(self.registry, dialects), self.engine, store)
             wakeups = Wakeups(self._url, [CHANNEL])
             tasks = {
                 "wakeups": wakeups.listen(),

@@ -6,7 +6,7 @@ import pytest
 
 from homecare.errors import DatabaseUnavailable, InputError
 from ingest.connection import WriterConnection
-from ingest.shards import Shard
+from ingest.shards import NOWHERE, Shard
 
 AREAS = [f"5202{n:02}" for n in range(100)]
 
@@ -32,13 +32,20 @@ def test_areas_are_dealt_the_same_way_for_ever() -> None:
 
 
 def test_a_single_shard_listens_to_areas_nobody_entered() -> None:
-    assert Shard().filters([]) == ["care/v1/+/+/telemetry", "care/v1/+/+/telemetry/senml", "care/v1/+/+/status"]
+    filters = ["care/v1/+/+/telemetry", "care/v1/+/+/telemetry/senml", "care/v1/+/+/status", "traccar/positions"]
+    assert Shard().filters([]) == filters
 
 
 def test_one_of_many_listens_to_its_own() -> None:
     filters = Shard(4, 4).filters(AREAS[:2])
-    assert filters == ["care/v1/520200/+/telemetry", "care/v1/520200/+/telemetry/senml", "care/v1/520200/+/status"]
-    assert Shard(1, 4).filters([]) == []
+    own = ["care/v1/520200/+/telemetry", "care/v1/520200/+/telemetry/senml", "care/v1/520200/+/status"]
+    assert filters == [*own, "traccar/positions"]
+    assert Shard(2, 4).filters([]) == []
+
+
+def test_the_first_shard_hears_of_devices_that_are_not_registered() -> None:
+    assert [n for n in range(1, 8) if Shard(n, 7).has(NOWHERE)] == [1]
+    assert Shard(1, 4).filters([]) == ["traccar/positions"]
 
 
 async def test_second_process_of_a_shard_waits_for_the_first(url: str) -> None:
