@@ -87,7 +87,7 @@ class Silence:
             slot, at = slots[row], int(received[row])
             silent_at = int(self._silent_at[slot])
             # What was received before the silence began (when the state is rebuilt) does not end it.
-            if silent_at == NEVER or at <= last or at + self._allowance[slot] <= silent_at:
+            if silent_at == NEVER or at + self._allowance[slot] <= silent_at:
                 continue
             self._silent_at[slot] = NEVER
             ended.append(self._trigger("cleared", int(devices[row]), int(slot), at, silent_at, last))

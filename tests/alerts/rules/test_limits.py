@@ -153,6 +153,15 @@ def test_what_stands_is_said_again_if_older_news_would_be_the_last_word() -> Non
     assert (raised.state, raised.at, raised.key.split(":after:")[0]) == ("raised", again.ts, _key(again))
 
 
+def test_a_clearing_is_about_whom_it_was_raised() -> None:
+    engine = Engine(load_pack())
+    flat = Sample(T + 2000, {"battery": 5}, T + 2000, resident=8, seq=2)
+    charged = Sample(T + 3000, {"battery": 90}, T + 3000, resident=8, seq=3)
+    assert [(t.state, t.resident) for t in apply(engine, flat, charged)] == [("raised", 8), ("cleared", 8)]
+    earlier = Sample(T + 4000, {"battery": 5}, T, resident=7, seq=1)
+    assert [(t.state, t.resident) for t in apply(engine, earlier)] == [("raised", 7), ("cleared", 7)]
+
+
 def _key(sample: Sample) -> str:
     return f"heart_rate:1:7:heart_rate:high:1.{sample.seq}.0:raised"
 
