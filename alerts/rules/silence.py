@@ -138,11 +138,10 @@ class Silence:
         )
 
     def recall(self, slot: int, trigger: Trigger) -> None:
-        """The state that `trigger`, the device's last of this rule, left behind."""
-        self._silent_at[slot] = trigger.at if trigger.state == "raised" else NEVER
+        """The state that `trigger`, the device's last of this rule, left behind; call after `register`."""
+        silent = trigger.state == "raised" and trigger.at >= self._since[slot]
+        self._silent_at[slot] = trigger.at if silent else NEVER
         self._silent_wearer[slot] = trigger.resident
-        if trigger.state == "raised":
-            self._deadline[slot] = NEVER
 
     def _count(self, slots: npt.NDArray[np.int64]) -> None:
         counted = np.maximum(self._heard[slots], self._since[slots])

@@ -131,3 +131,10 @@ def test_after_a_restart_a_known_silence_is_not_said_again_and_still_ends() -> N
     rules.restore(to_samples([data(T)]))
     assert rules.sweep(T + 5 * MINUTE) == []
     assert brief(rules.apply(to_samples([data(T + 6 * MINUTE, 1)]))) == [("cleared", 6 * MINUTE, 7)]
+
+
+def test_after_a_restart_the_silence_of_the_last_wearer_is_not_the_new_ones() -> None:
+    triggers = engine(device()).sweep(T + 4 * MINUTE)
+    rules = engine(device(since=T + 10 * MINUTE))
+    rules.recall(triggers)
+    assert brief(rules.sweep(T + 13 * MINUTE + 1)) == [("raised", 13 * MINUTE, 7)]
