@@ -60,7 +60,9 @@ class Edge:
             # an event decides for itself: an SOS is one wherever it comes from
             return source, reader if source.refusal is None or topic.kind == "event" else _refuse
         if (reader := self._readers.get(text)) is not None:
-            return Source("", "", self._directory), reader
+            source = Source("", "", _NOBODY)  # the topic names nobody
+            source.directory = self._directory
+            return source, reader
         return self._route_loosely(parse_loosely(text) or Topic("", "", "telemetry"))
 
     def _route_loosely(self, topic: Topic) -> Route:
