@@ -92,8 +92,8 @@ async def _hypertensive_kiosk_visit(home: Home) -> Played:
     # Sat down, measured, rested for two minutes, measured again, as one does before believing the first.
     kiosk, now = need(home.kiosk), need(home.kiosk).clock()
     visits = [
-        Sample(now - 3 * MINUTE_MS, {"systolic": 188, "diastolic": 112, "heart_rate": 84, "spo2": 96}),
-        Sample(now - MINUTE_MS, {"systolic": 186, "diastolic": 111, "heart_rate": 81, "temperature": 36.6}),
+        Sample(now - 3 * MINUTE_MS, {"systolic": 188, "diastolic": 94, "heart_rate": 84, "spo2": 96}),
+        Sample(now - MINUTE_MS, {"systolic": 186, "diastolic": 92, "heart_rate": 81, "temperature": 36.6}),
     ]
     for visit in visits:
         await kiosk.measure([visit], subject=home.resident)
