@@ -25,7 +25,8 @@ from homecare.errors import BrokerUnavailable, InputError
 
 CONFIGURATION = Path(__file__).parents[1] / "deploy/mosquitto"
 BACKEND_USER = "homecare"
-RESERVED_USERS = frozenset({BACKEND_USER, "traccar"})
+TRACCAR_USER = "traccar"
+RESERVED_USERS = frozenset({BACKEND_USER, TRACCAR_USER})
 """Names `acl` gives other rights than a device's."""
 ITERATIONS = 101
 """Mosquitto 2.0's own. A device's password is 128 random bits: stretching it buys nothing."""

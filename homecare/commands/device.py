@@ -1,5 +1,6 @@
 """`homecare device add|renew|passwords`: a credential for each device, shown once, and the broker's file of them."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -67,15 +68,20 @@ def renew(device: Annotated[str, typer.Argument(help="A registered device's id."
 def passwords(
     output: Annotated[Path | None, typer.Option(help="The broker's password file; standard output without it.")] = None,
 ) -> None:
-    """Write the broker's password file: every device of the directory, and the backend's user of HOMECARE_MQTT_URL."""
-    from homecare.broker import hash_password, password_file, write_private
+    """Write the broker's password file: every device of the directory, the backend's user of HOMECARE_MQTT_URL, and,
+    where HOMECARE_TRACCAR_PASSWORD is set, Traccar's.
+    """
+    from homecare.broker import TRACCAR_USER, hash_password, password_file, write_private
     from homecare.directory import store
 
     backend = urlsplit(setting("HOMECARE_MQTT_URL"))
     if not backend.username or not backend.password:
         raise SettingsError("HOMECARE_MQTT_URL", "must hold user and password, like mqtt://homecare:…@host")
     hashes = store.mqtt_passwords(setting("HOMECARE_DATABASE_URL"))
-    text = password_file({**hashes, unquote(backend.username): hash_password(unquote(backend.password))})
+    servers = {unquote(backend.username): hash_password(unquote(backend.password))}
+    if traccar := os.environ.get("HOMECARE_TRACCAR_PASSWORD"):
+        servers[TRACCAR_USER] = hash_password(traccar)
+    text = password_file({**hashes, **servers})
     if output is None:
         print(text, end="")
         return
@@ -83,4 +89,5 @@ def passwords(
         write_private(output, text)
     except OSError as error:
         raise InputError(f"{output}: {error.strerror}") from None
-    print(f"wrote {len(hashes)} devices and the backend's user to {output}")
+    also = " and Traccar's" if traccar else ""
+    print(f"wrote {len(hashes)} devices and the backend's user{also} to {output}")

@@ -67,9 +67,11 @@ async def test_added_device_gets_in_with_the_password_it_was_shown(
     assert "is registered already" in twice.stderr
     renewed = homecare("device", "renew", "new-1", **settings)
     new = renewed.stdout.split("password")[1].split()[0]
+    settings["traccar_password"] = "Traccar's own"
     homecare("device", "passwords", "--output", broker.directory / "passwords", **settings)
     broker.reload()
     await gets_in(broker, "new-1", new)
+    await gets_in(broker, "traccar", "Traccar's own")
 
 
 async def gets_in(broker: Broker, user: str, password: str) -> None:
