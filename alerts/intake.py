@@ -67,7 +67,10 @@ async def _raise(db: AsyncConnection, trigger: int) -> str:
 
 
 async def _clear(db: AsyncConnection, trigger: int) -> str:
-    cleared = await one(db, "clear_alert", {"trigger": trigger})
-    alert: UUID | None = None if cleared is None else cleared.id
+    about = await one(db, "alert_to_clear", {"trigger": trigger})
+    alert: UUID | None = None if about is None else about.id
     await run(db, "trigger_handled", {"trigger": trigger, "alert": alert})
-    return "nothing_open" if cleared is None else "cleared"
+    if about is None:
+        return "nothing_open"
+    # After the trigger has joined the alert, whose series then tell whether all of it is over.
+    return str((await one(db, "clear_alert", {"alert": alert, "at": about.at}))[0])

@@ -96,13 +96,16 @@ select pg_try_advisory_xact_lock(0x686f6d6572), set_config('idle_in_transaction_
 -- name: waiting_triggers
 select id, state from trigger where handled_at is null order by id limit %(most)s for update skip locked
 
--- name: clear_alert
+-- name: alert_to_clear
 -- The open alert that this cleared trigger is about; no row: nothing is open.
-select a.id, alert_clear(a.id, t.at) from trigger t
+select a.id, t.at from trigger t
 join alert a on a.state in ('open', 'acknowledged')
   and a.dedup_key = t.kind || ':' || t.rule || ':' || coalesce('r' || t.resident, 'd' || coalesce(t.device_id,
       (select id from device where key = t.device)), 'a' || t.area, '')
 where t.id = %(trigger)s
+
+-- name: clear_alert
+select alert_clear(%(alert)s, %(at)s)
 
 -- name: trigger_handled
 update trigger set handled_at = clock_timestamp(), alert = %(alert)s where id = %(trigger)s

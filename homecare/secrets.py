@@ -12,6 +12,15 @@ from homecare.errors import SettingsError
 LINK_DAYS = 7
 
 
+def private_name(secret_key: str, name: str) -> str:
+    """`name` with an end that only who has the key can tell; the same each time.
+
+    For MQTT client ids: whoever connects with another's ends that one's session, and devices may choose theirs.
+    """
+    end = hashlib.blake2b(name.encode(), key=secret_key.encode()[:64], person=b"homecare-name", digest_size=8)
+    return f"{name}-{end.hexdigest()}"
+
+
 class Vault:
     """Encrypts and signs with keys derived from the one secret key."""
 

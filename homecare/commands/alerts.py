@@ -29,7 +29,7 @@ from homecare.errors import HomecareError
 from homecare.health import start_health
 from homecare.logs import configure_logs
 from homecare.messages import Event
-from homecare.secrets import Vault
+from homecare.secrets import Vault, private_name
 from homecare.settings import Settings, load_settings
 from homecare.tasks import run, run_tasks
 from homecare.wakeups import Wakeups
@@ -96,7 +96,7 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
 def _session(settings: Settings) -> Session:
     return Session(
         settings.mqtt_url.get_secret_value(),
-        client_id=f"homecare-alerts-{settings.instance}",
+        client_id=private_name(settings.secret_key.get_secret_value(), f"homecare-alerts-{settings.instance}"),
         filters=FILTERS,
         receive_maximum=settings.mqtt_receive_maximum,
         ca_file=settings.mqtt_ca_file,

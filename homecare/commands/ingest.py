@@ -22,6 +22,7 @@ from homecare.devices import RegisteredDevice
 from homecare.errors import HomecareError
 from homecare.health import start_health
 from homecare.logs import configure_logs
+from homecare.secrets import private_name
 from homecare.settings import Settings, load_settings
 from homecare.tasks import raise_if_cancelled, run, run_tasks
 from homecare.wakeups import Wakeups
@@ -143,9 +144,10 @@ class Ingest:
 
     def _open_session(self) -> Session:
         settings = self.settings
+        name = f"homecare-ingest-{settings.instance}-{self.shard.index}-{self.shard.count}"
         return Session(
             settings.mqtt_url.get_secret_value(),
-            client_id=f"homecare-ingest-{settings.instance}-{self.shard.index}-{self.shard.count}",
+            client_id=private_name(settings.secret_key.get_secret_value(), name),
             filters=self._filters,
             receive_maximum=settings.mqtt_receive_maximum,
             ca_file=settings.mqtt_ca_file,

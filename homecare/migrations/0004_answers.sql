@@ -74,9 +74,10 @@ begin
     else
         outcome := 'merged';
         alert_id := a.id;
-        update alert set triggers = triggers + 1, last_trigger_at = clock_timestamp(), cleared_at = null,
-            severity = case when severity_rank(t.severity) > severity_rank(severity) then t.severity else severity end
-        where id = alert_id;
+        update alert set triggers = triggers + 1, last_trigger_at = clock_timestamp(), cleared_at = null where id = alert_id;
+        -- The worst of its reasons is the one people read first.
+        update alert set severity = t.severity, metric = t.metric, reason_code = t.rule, reason_zh = t.zh, reason_en = t.en
+        where id = alert_id and severity_rank(t.severity) > severity_rank(severity);
         update alert set lat = p.lat, lon = p.lon, accuracy = p.accuracy, position_at = p.ts
         where id = alert_id and p.ts > coalesce(position_at, '-infinity');
     end if;
@@ -155,13 +156,21 @@ begin
     select * into a from alert where id = p_alert for update;
     if not found then return 'unknown'; end if;
     if a.state in ('resolved', 'cancelled') then return 'closed'; end if;
+    -- A device that is back needs nobody; a person whose reading is back within limits still does.
+    if a.kind in ('silence', 'battery', 'device', 'outage') then
+        update alert set cleared_at = p_at where id = p_alert;
+        return alert_close(p_alert, 'resolved', 'system', 'cleared', 'technical', null);
+    end if;
+    -- One case may hold several series, systolic and diastolic: it is over when the last word on each is "cleared".
+    if exists (
+        select from (select distinct on (device, metric, evidence ->> 'side') state from trigger where alert = p_alert
+                     order by device, metric, evidence ->> 'side', id desc) series
+        where state = 'raised') then
+        return 'partly_cleared';
+    end if;
     update alert set cleared_at = p_at where id = p_alert;
     insert into log (alert, actor, action, detail)
     values (p_alert, 'system', 'alert.cleared', jsonb_build_object('at', p_at));
-    -- A device that is back needs nobody; a person whose reading is back within limits still does.
-    if a.kind in ('silence', 'battery', 'device', 'outage') then
-        return alert_close(p_alert, 'resolved', 'system', 'cleared', 'technical', null);
-    end if;
     return 'cleared';
 end $$;
 

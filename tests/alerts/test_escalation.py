@@ -212,6 +212,25 @@ async def test_worse_than_what_was_acknowledged_needs_people_again(
     assert (await row(db, "select state from alert"))["state"] == "acknowledged"
 
 
+async def test_a_case_of_two_series_leads_with_the_worse_and_is_over_when_both_are(
+    house: House, db: AsyncConnection, database_url: str
+) -> None:
+    insert = (
+        "insert into trigger (key, at, rule, version, kind, metric, severity, state, device, resident, evidence, zh, en)"
+        " values (%s, now(), 'blood_pressure', 1, 'vital', %s, %s, %s, %s, %s, '{\"side\": \"high\"}', %s, %s)"
+    )
+    who = house.device, house.resident
+    async with running(database_url):
+        await db.execute(insert, ["t1", "diastolic", "urgent", "raised", *who, "舒张压 112", "Diastolic 112"])
+        await db.execute(insert, ["t2", "systolic", "critical", "raised", *who, "收缩压 188", "Systolic 188"])
+        await until(db, "select triggers = 2 and severity = 'critical' and reason_en = 'Systolic 188' from alert")
+        await db.execute(insert, ["t3", "systolic", "critical", "cleared", *who, "收缩压 130", "Systolic 130"])
+        await until(db, "select count(*) = 0 from trigger where handled_at is null")
+        assert (await row(db, "select cleared_at from alert"))["cleared_at"] is None
+        await db.execute(insert, ["t4", "diastolic", "urgent", "cleared", *who, "舒张压 80", "Diastolic 80"])
+        await until(db, "select cleared_at is not null from alert")
+
+
 async def test_a_device_that_is_back_needs_nobody(house: House, db: AsyncConnection, database_url: str) -> None:
     insert = (
         "insert into trigger (key, at, rule, version, kind, severity, state, device, evidence, zh, en)"

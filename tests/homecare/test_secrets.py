@@ -3,7 +3,7 @@
 import pytest
 
 from homecare.errors import SettingsError
-from homecare.secrets import Vault
+from homecare.secrets import Vault, private_name
 
 
 def test_a_sealed_secret_opens_with_its_key_only() -> None:
@@ -21,3 +21,10 @@ def test_a_link_that_was_tampered_with_is_worth_nothing() -> None:
     assert vault.read_link(link[:-2] + ("AA" if link[-2:] != "AA" else "BB")) is None
     assert Vault("b" * 32).read_link(link) is None
     assert vault.read_link("not a link") is None
+
+
+def test_a_private_name_is_the_same_each_time_and_needs_the_key() -> None:
+    name = private_name("a" * 32, "homecare-alerts-1")
+    assert name.startswith("homecare-alerts-1-")
+    assert name == private_name("a" * 32, "homecare-alerts-1")
+    assert name != private_name("b" * 32, "homecare-alerts-1")
