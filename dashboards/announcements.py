@@ -17,10 +17,13 @@ from prometheus_client import Counter, Gauge
 
 from dashboards.store import Store
 from homecare.errors import DatabaseUnavailable
+from homecare.tasks import retry
 from homecare.wakeups import Wakeups
 
 log = structlog.get_logger()
 POLL_S = 1.0
+LOOK_S = 3.0
+"""A look at the log that takes longer has failed: nobody may believe in a stream that hears nothing."""
 SETTLE_S = 20.0
 QUEUE = 256
 """Announcements that may wait for one slow page; one more and it is told to load anew."""
@@ -60,7 +63,7 @@ class Listener:
             self.overflowed = True
 
     async def next(self, timeout_s: float) -> Announcement | None:
-        """The next announcement; None after `timeout_s`, or early where the process is closing or the queue overflowed."""
+        """The next announcement; None after `timeout_s`, or early where the streams should end."""
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._queue.get()
@@ -75,7 +78,11 @@ class Listener:
 
 
 class Announcements:
-    """Reads the log and fans it out. `closing` is set when the process ends, so that streams end by themselves."""
+    """Reads the log and fans it out.
+
+    `live`: the log could be read just now; where it cannot, and when the process is `closing`, streams end by themselves,
+    and the pages say that they have lost them.
+    """
 
     def __init__(self, store: Store, wakeups: Wakeups, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -85,28 +92,31 @@ class Announcements:
         self._settled = 0
         self._told: dict[int, float] = {}
         self._order: deque[int] = deque()
+        self.live = True
         self.closing = False
 
     async def run(self) -> None:
         """Until cancelled; rides out a database that is away."""
-        await self._begin()
+        await retry(self._begin, what="announcements", on=DatabaseUnavailable)
         while True:
             await self._wakeups.wait(CHANNEL, POLL_S)
-            try:
-                await self._look()
-            except DatabaseUnavailable as error:
-                log.warning("announcements_wait", problem=str(error))
+            if not await self._could_look():
                 await asyncio.sleep(POLL_S)
 
+    async def _could_look(self) -> bool:
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self._look()
+        except (DatabaseUnavailable, TimeoutError) as error:
+            log.warning("announcements_wait", problem=str(error) or "no answer in time")
+            self.live = False
+            self._wake()
+        else:
+            self.live = True
+        return self.live
+
     async def _begin(self) -> None:
-        while True:
-            try:
-                self._settled = await self.last_id()
-            except DatabaseUnavailable as error:
-                log.warning("announcements_wait", problem=str(error))
-                await asyncio.sleep(POLL_S)
-            else:
-                return
+        self._settled = await self.last_id()
 
     async def last_id(self) -> int:
         """Where a page that is made now may begin to listen."""
@@ -164,5 +174,8 @@ class Announcements:
     def close(self) -> None:
         """Let every stream end now."""
         self.closing = True
+        self._wake()
+
+    def _wake(self) -> None:
         for listener in self._listeners:
             listener.offer(None)

@@ -42,6 +42,7 @@ async def serve(app: ASGIApp, listening: socket.socket, announcements: Announcem
     config = uvicorn.Config(
         app,
         log_config=None,
+        log_level="critical",  # failures are logged where they are answered, with their route
         access_log=False,
         lifespan="off",
         ws="none",

@@ -1,4 +1,4 @@
-"""The alerts as server-sent events: resumable by Last-Event-ID, a beat every two seconds, silence means it is broken."""
+"""The alerts as server-sent events: resumable by Last-Event-ID, a beat every 1.5 seconds, silence means it is broken."""
 
 import json
 import time
@@ -14,9 +14,10 @@ from dashboards.announcements import Announcement, Listener
 from dashboards.services import Services, Uses
 from dashboards.sessions import COOKIE, SignedIn
 from dashboards.viewer import Viewer
+from homecare.errors import DatabaseUnavailable
 
 router = APIRouter(include_in_schema=False)
-BEAT_S = 2.0
+BEAT_S = 1.5
 RECHECK_S = 30.0
 """How often the session and the areas are asked for again: who is disabled stops hearing within this time."""
 BEAT = b"event: beat\ndata: {}\n\n"
@@ -53,7 +54,7 @@ async def _events(uses: Services, viewer: Viewer, token: str, resume: int | None
                 if sees(one):
                     yield _event(one)
         checked = beaten = time.monotonic()
-        while not uses.announcements.closing:
+        while uses.announcements.live and not uses.announcements.closing:
             announcement = await _next(listener, beaten)
             now = time.monotonic()
             if listener.overflowed:
@@ -62,7 +63,10 @@ async def _events(uses: Services, viewer: Viewer, token: str, resume: int | None
             elif announcement is not None and announcement.id not in told and sees(announcement):
                 yield _event(announcement)
             if now - checked >= RECHECK_S:
-                still = await session_viewer(uses.store, token)
+                try:
+                    still = await session_viewer(uses.store, token)
+                except DatabaseUnavailable:
+                    return
                 if still is None:
                     yield b"event: signed_out\ndata: {}\n\n"
                     return

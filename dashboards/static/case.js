@@ -1,6 +1,6 @@
 // One alert's page: what changes is fetched again when the alert changes; a note being written stays.
 
-import { proof, replace } from "./page.js";
+import { answering, proof, replace } from "./page.js";
 import { Stream } from "./stream.js";
 import { positionMap } from "./map.js";
 
@@ -10,6 +10,10 @@ let waiting = 0;
 function refresh() {
   clearTimeout(waiting);
   waiting = setTimeout(async () => {
+    if (answering()) {
+      refresh();
+      return;
+    }
     const note = document.getElementById("note-text");
     const [text, focused] = [note?.value, note === document.activeElement];
     await replace("#case", `/alerts/${alert}/case`);
@@ -22,16 +26,16 @@ function refresh() {
 
 async function confirm() {
   const shown = document.querySelector("#case[data-console]");
-  if (!shown) return;
+  if (!shown || !document.body.classList.contains("is-live")) return;
   shown.removeAttribute("data-console");
   const form = new FormData();
   form.append("alerts", alert);
   await fetch("/console/received", { method: "POST", body: form, headers: proof() }).catch(() => {});
 }
 
-confirm();
 positionMap(document.getElementById("map"));
 new Stream(document.body.dataset.stream, {
   changed: (event) => { if (event.alert === alert) refresh(); },
+  live: confirm,
   reload: refresh,
 });

@@ -32,6 +32,22 @@ export async function replace(selector, address) {
   }
 }
 
+// Whether a button is being pressed, or an answer to this alert (to any, without one) is on its way. Until it is back its
+// form must stay where it is: htmx says what came of it through the form, and one that was replaced is heard by nobody.
+export function answering(alert = "") {
+  return document.querySelector(`form.htmx-request[action*="${alert}"], form[action*="${alert}"] :active`) !== null;
+}
+
+// What was asked for before the button was pressed comes too late: it is asked for again.
+body.addEventListener("htmx:beforeSwap", (event) => {
+  const { requestConfig, target } = event.detail;
+  if (requestConfig.verb === "get" && !target.closest("dialog") && [...document.querySelectorAll("form")].some(
+    (form) => target.contains(form) && form.matches(".htmx-request, :has(:active)"))) {
+    event.detail.shouldSwap = false;
+    setTimeout(() => replace(`#${target.id}`, requestConfig.path), 200);
+  }
+});
+
 function duration(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const two = (n) => String(n).padStart(2, "0");

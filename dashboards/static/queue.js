@@ -1,6 +1,6 @@
 // The queue stays true by itself: each event refreshes one row and puts it where it belongs.
 
-import { proof, replace } from "./page.js";
+import { answering, proof, replace } from "./page.js";
 import { Stream } from "./stream.js";
 
 const FULL_REFRESH_MS = 60000;
@@ -28,10 +28,9 @@ function place(row) {
 }
 
 function tell() {
-  for (const list of ["waiting", "answered"]) {
-    document.getElementById(`${list}-count`).textContent = document.getElementById(list).children.length;
-  }
-  const waiting = document.getElementById("waiting").children.length;
+  const rows = (list) => document.querySelectorAll(`#${list} > li[data-list]`).length;
+  for (const list of ["waiting", "answered"]) document.getElementById(`${list}-count`).textContent = rows(list);
+  const waiting = rows("waiting");
   document.title = waiting ? `(${waiting}) ${title}` : title;
   const closed = document.getElementById("closed");
   while (closed.children.length > MOST_CLOSED) closed.lastElementChild.remove();
@@ -40,7 +39,7 @@ function tell() {
 // The notification to the console has arrived when the row is on this page: say so, once.
 async function confirm() {
   const rows = [...document.querySelectorAll("[data-console]")];
-  if (!rows.length || document.body.classList.contains("is-stale")) return;
+  if (!rows.length || !document.body.classList.contains("is-live")) return;
   const form = new FormData();
   for (const row of rows) {
     form.append("alerts", row.id.replace("alert-", ""));
@@ -52,7 +51,7 @@ async function confirm() {
 async function refresh(alert) {
   if (pending.has(alert)) return;
   pending.add(alert); // several events of one transaction: one request
-  await new Promise((done) => { setTimeout(done, 40); });
+  do await new Promise((done) => { setTimeout(done, 40); }); while (answering(alert));
   pending.delete(alert);
   let row = document.getElementById(`alert-${alert}`);
   if (!row) {
@@ -69,7 +68,8 @@ async function refresh(alert) {
 }
 
 function reload() {
-  replace("#lists", "/queue");
+  if (answering()) setTimeout(reload, 200);
+  else replace("#lists", "/queue");
 }
 
 function settle() {
@@ -84,14 +84,13 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
   const row = event.detail.elt.closest?.("li.alert");
   if (row && event.detail.requestConfig.verb === "post") keep = row.id;
 });
-document.body.addEventListener("htmx:afterSettle", (event) => {
+document.body.addEventListener("htmx:afterSwap", (event) => {
   const id = event.detail.target.id;
   const row = id.startsWith("alert-") ? document.getElementById(id) : null;
   if (row?.dataset.list) place(row);
-  settle();
 });
+document.body.addEventListener("htmx:afterSettle", settle);
 
 tell();
-confirm();
-new Stream(document.body.dataset.stream, { changed: (event) => refresh(event.alert), reload });
+new Stream(document.body.dataset.stream, { changed: (event) => refresh(event.alert), live: confirm, reload });
 setInterval(reload, FULL_REFRESH_MS); // whatever else was missed

@@ -16,6 +16,8 @@ create function area_path(p_code text, p_language text) returns text language sq
 $$;
 comment on function area_path is 'An area and the one above it, in the order of the language';
 
+create index alert_closed on alert (closed_at) where closed_at is not null;
+
 create view alert_shown as
 select a.id, a.number, a.kind, a.metric, a.severity, a.state, a.area, a.dedup_key,
     area_path(a.area, 'zh') as area_zh, area_path(a.area, 'en') as area_en,

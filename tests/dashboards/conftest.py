@@ -126,4 +126,4 @@ async def enter(page: Page, url: str, login: str) -> None:
     await page.fill("input[name=login]", login)
     await page.fill("input[name=password]", PASSWORD)
     await page.click("button.main")
-    await expect(page.locator("#waiting-title")).to_be_visible()
+    await expect(page.locator("body.is-live #waiting-title")).to_be_visible()

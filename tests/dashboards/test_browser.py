@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from homecare.secrets import Vault
 from tests.dashboards.conftest import Dashboard, enter
-from tests.dashboards.town import Town
+from tests.dashboards.line import open_line
+from tests.dashboards.town import PASSWORD, Town
 from tests.services.browser import open_page
 
 
@@ -62,7 +63,7 @@ async def test_the_most_urgent_come_first_then_the_longest_waiting(queue: Page, 
     low = town.alert("H-1", "battery", "warning")
     old = town.alert("H-1", "fall")
     new = town.alert("H-2", "sos")
-    await expect(queue.locator("#waiting > li")).to_have_count(3)
+    await expect(queue.locator("#waiting-count")).to_have_text("3")
     ids = await queue.locator("#waiting > li").evaluate_all("rows => rows.map(row => row.id)")
     assert ids == [f"alert-{alert}" for alert in (old, new, low)]
 
@@ -78,6 +79,22 @@ async def test_taken_in_one_browser_shows_in_another_within_two_seconds(queue: P
     await expect(queue.locator("#said")).to_contain_text("已接手")
     assert town.one("select acknowledged_by from alert where id = %s", alert) == "operator:li"
     assert town.one("select next_at from escalation where alert = %s", alert) is None
+
+
+async def test_what_came_of_an_answer_is_said_even_where_the_event_is_faster(
+    queue: Page, second: Page, town: Town
+) -> None:
+    alert = town.alert()
+
+    async def slow(route: Route) -> None:
+        answer = await route.fetch()
+        await expect(second.locator(f"#answered #alert-{alert}")).to_be_visible()
+        await route.fulfill(response=answer)
+
+    await queue.route("**/acknowledge", slow)
+    await queue.click(f"#take-{alert}")
+    await expect(queue.locator("#said")).to_contain_text("已接手")
+    await expect(queue.locator(f"#answered #alert-{alert}")).to_be_visible()
 
 
 async def test_a_row_that_could_not_be_fetched_is_asked_for_again(
@@ -120,19 +137,30 @@ async def test_escape_closes_the_dialogue_and_nothing_happens(queue: Page, town:
     assert town.one("select state from alert where id = %s", alert) == "open"
 
 
-async def test_a_page_that_lost_the_stream_says_so_and_recovers(
+async def test_a_page_that_hears_nothing_says_so_within_five_seconds_and_recovers(
     browser: Browser, dashboard: Dashboard, town: Town
 ) -> None:
-    async with open_page(browser) as page:  # here the browser may complain
-        await enter(page, dashboard.url, "li")
-        await page.context.set_offline(True)
+    async with open_line(dashboard.url) as line, open_page(browser) as page:  # here the browser may complain
+        await enter(page, line.url, "li")
+        line.freeze()  # connections stay open and silent, as when a cable is pulled
         began = time.monotonic()
-        await expect(page.locator("#stale")).to_be_visible(timeout=6000)
+        await page.wait_for_selector("body.is-stale", timeout=6000)
         assert time.monotonic() - began < 5
+        await expect(page.locator("#stale")).to_be_visible()
         alert = town.alert()
-        await page.context.set_offline(False)
-        await expect(page.locator(f"#waiting #alert-{alert}")).to_be_visible(timeout=10_000)
+        line.thaw()
+        await expect(page.locator(f"#waiting #alert-{alert}")).to_be_visible(timeout=15_000)
         await expect(page.locator("#stale")).not_to_be_visible()
+
+
+async def test_a_page_whose_scripts_never_came_says_that_it_is_not_live(browser: Browser, dashboard: Dashboard) -> None:
+    async with open_page(browser, java_script_enabled=False) as page:
+        await page.goto(f"{dashboard.url}/login")
+        await page.fill("input[name=login]", "li")
+        await page.fill("input[name=password]", PASSWORD)
+        await page.click("button.main")
+        await expect(page.locator("#waiting-title")).to_be_visible()
+        await expect(page.locator("#stale")).to_be_visible(timeout=6000)
 
 
 async def test_the_language_is_switched_on_the_page(queue: Page) -> None:
