@@ -7,6 +7,7 @@ driver=$("$venv/bin/python" -c 'import pathlib, playwright; print(pathlib.Path(p
 "$driver" --version >/dev/null 2>&1 || apt_install "for the browser's driver" libatomic1
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
     apt_install "the browser of the tests" chromium
+command -v mosquitto_pub >/dev/null || apt_install "the device of the README" mosquitto-clients
 if [ ! -d /usr/share/fonts/opentype/noto ] && command -v apt-get >/dev/null; then
     apt_install "Chinese characters in screenshots" fonts-noto-cjk
 fi

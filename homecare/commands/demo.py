@@ -114,7 +114,9 @@ class _Demo:
                     self._say("more")
                 self._say("end", logs=self._folder.path / "logs")
                 print(flush=True)
-                await system.supervisor.watch()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(system.follow_directory(), name="follow the directory")
+                    await system.supervisor.watch()
 
     async def _start_homes(self, system: System) -> None:
         assert system.broker is not None

@@ -4,7 +4,8 @@ import base64
 import fcntl
 import os
 import secrets
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,8 @@ from simulators.county import Secrets, sample_county
 
 DIRECTORY_FILE = "directory.json"
 """The sample directory with the devices' plain passwords, for the simulated homes."""
+ENVIRONMENT_FILE = "environment"
+"""The running demo's settings, for a shell: `. environment`, then `homecare device add …` and the like work on it."""
 BROKER_FILE = "broker.url"
 """Where the running demo's broker is, for more simulated devices."""
 
@@ -68,6 +71,12 @@ class Folder:
         new.touch(0o600)
         new.write_bytes(msgspec.json.encode(self.kept))
         new.replace(self.path / "secrets.json")
+
+    def write_environment(self, settings: Mapping[str, str]) -> None:
+        """`settings` as lines that a shell reads."""
+        path = self.path / ENVIRONMENT_FILE
+        path.touch(0o600)
+        path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()), "utf-8")
 
     def county(self, address: Callable[[str], str], first_delay_s: float) -> Directory:
         """The sample county with this folder's secrets, the contacts at `address(id)`."""

@@ -1,5 +1,6 @@
 """Everything that runs out of a demo's folder: database, broker, ingest, alerts, dashboard."""
 
+import asyncio
 import socket
 import sys
 import time
@@ -12,11 +13,12 @@ from homecare.database import migrate
 from homecare.directory import files, store
 from homecare.directory.entries import Directory, Source
 from homecare.embedded import EmbeddedPostgres
-from homecare.errors import InputError
+from homecare.errors import HomecareError, InputError
 from homecare.secrets import Vault
 from homecare.supervisor import Program, Supervisor, inherited_environment
 
 DASHBOARD_PORT = 8000
+FOLLOW_S = 1.0
 Step = Callable[[str, float], None]
 """Told of each thing that is ready, and how many seconds it took."""
 
@@ -51,25 +53,43 @@ class System:
         self._done("broker", began)
         port = _next_free_port(DASHBOARD_PORT)
         self.url = f"http://127.0.0.1:{port}/"
+        settings = {f"HOMECARE_{name.upper()}": value for name, value in self._settings(self.broker).items()}
+        self.folder.write_environment({**settings, "BROKER_PORT": str(self.broker.port)})
         for name in ("ingest", "alerts", "dashboard"):
             program = self.program(name, name, port=port if name == "dashboard" else _free_port())
             self._step(name, await self.supervisor.start(program))
 
+    async def follow_directory(self) -> None:
+        """Let the broker know the devices that are registered while it runs. Until cancelled."""
+        assert self.broker is not None
+        known = await asyncio.to_thread(store.mqtt_passwords, self.database.url)
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            try:
+                found = await asyncio.to_thread(store.mqtt_passwords, self.database.url)
+            except HomecareError:
+                continue  # it is being started again, or upgraded
+            if found != known:
+                self.broker.set_users(found)
+                known = found
+
     def program(self, name: str, *arguments: str, port: int = 0) -> Program:
         """`homecare ARGUMENTS` in this system's environment; with a port it is ready when /readyz says so."""
         assert self.broker is not None, "programs start after the broker"
-        environment = inherited_environment(
-            database_url=self.database.url,
-            mqtt_url=self.broker.url(),
-            public_url=self.url.rstrip("/"),
-            secret_key=self.folder.kept.secret_key,
-            listen=f"127.0.0.1:{port}",
-            webhook_allow_networks="127.0.0.0/8",
-            webhook_allow_http="true",
-        )
+        environment = inherited_environment(**self._settings(self.broker), listen=f"127.0.0.1:{port}")
         command = [sys.executable, "-c", "from homecare.commands.main import main; main()", *arguments]
         ready = f"http://127.0.0.1:{port}/readyz" if port else ""
         return Program(name, command, environment, self.folder.log(name), ready)
+
+    def _settings(self, broker: Broker) -> dict[str, str]:
+        return {
+            "database_url": self.database.url,
+            "mqtt_url": broker.url(),
+            "public_url": self.url.rstrip("/"),
+            "secret_key": self.folder.kept.secret_key,
+            "webhook_allow_networks": "127.0.0.0/8",
+            "webhook_allow_http": "true",
+        }
 
     def _done(self, name: str, began: float) -> float:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 from tests.services.inventory import mosquitto
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("homecare")
 ENDS_WITHIN_S = 10.0
 
@@ -179,6 +181,30 @@ async def test_fall_is_escalated_within_a_minute_and_ctrl_c_ends_everything(tmp_
             assert "another demo is running on this folder" in other.lines[-1]
         finally:
             await again.stop()
+    finally:
+        await demo.stop()
+
+
+async def test_the_readme_connects_a_first_device(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    commands = readme.partition("```bash\n")[2].partition("```")[0]
+    home = "~/.local/share/homecare-demo"
+    assert home in commands
+    demo = await Demo.start("--data", str(tmp_path / "data"))
+    try:
+        await demo.line("Ctrl-C")
+        shell = await asyncio.create_subprocess_exec(
+            *("bash", "-euo", "pipefail", "-c", commands.replace(home, str(tmp_path / "data"))),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(60):
+            said, _ = await shell.communicate()
+        assert shell.returncode == 0, said.decode()
+        ack = json.loads(said.decode().splitlines()[-1])
+        assert ack == {"boot": 1, "seq": 1, "alert": ack["alert"], "state": "opened"}
+        assert ack["alert"]
     finally:
         await demo.stop()
 
