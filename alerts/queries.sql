@@ -75,7 +75,7 @@ where key = %(device)s and kind = 'handset' and revoked_at is null
 -- name: insert_rejection
 insert into quarantine (received, last_received, lane, topic, payload, reason, detail, device, area)
 values (%(received)s, %(received)s, 'event', %(topic)s, %(payload)s, %(reason)s, %(detail)s, %(device)s, %(area)s)
-on conflict (topic, sha256(payload), reason) where replayed_at is null
+on conflict (md5(topic), sha256(payload), reason) where replayed_at is null
 do update set times = quarantine.times + 1, last_received = greatest(quarantine.last_received, excluded.received)
 
 -- name: insert_stranger

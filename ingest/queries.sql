@@ -53,7 +53,7 @@ returning kind, state
 -- name: add_to_quarantine
 insert into quarantine (received, last_received, times, lane, topic, payload, reason, detail, device, area)
 values (%(received)s, %(last_received)s, %(times)s, 'telemetry', %(topic)s, %(payload)s, %(reason)s, %(detail)s, %(device)s, %(area)s)
-on conflict (topic, sha256(payload), reason) where replayed_at is null do update
+on conflict (md5(topic), sha256(payload), reason) where replayed_at is null do update
 set times = quarantine.times + excluded.times,
     last_received = greatest(quarantine.last_received, excluded.last_received)
 

@@ -149,7 +149,8 @@ create table quarantine (
     area text,
     replayed_at timestamptz
 );
-create unique index quarantine_once on quarantine (topic, sha256(payload), reason) where replayed_at is null;
+-- Hashed, for a topic may be longer than an index takes.
+create unique index quarantine_once on quarantine (md5(topic), sha256(payload), reason) where replayed_at is null;
 create index quarantine_received on quarantine (received);
 comment on table quarantine is 'Messages, or parts of them, that could not be kept: the raw bytes, the reason, the time';
 comment on column quarantine.times is 'How often the same bytes came';

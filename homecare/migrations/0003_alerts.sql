@@ -109,6 +109,9 @@ create table trigger (
 );
 create index trigger_waiting on trigger (id) where handled_at is null;
 create index trigger_alert on trigger (alert);
+-- The last trigger of every series, in the order in which it is asked for when the rules start.
+create index trigger_series on trigger (device, resident, rule, metric, (evidence ->> 'side'), at desc, id desc)
+    where event is null and device is not null;
 comment on table trigger is 'What a rule or an event says calls for people, with its evidence; key makes replays harmless';
 comment on column trigger.handled_at is 'When it opened or joined an alert, or was recorded without one';
 
