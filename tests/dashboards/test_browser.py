@@ -3,26 +3,16 @@
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from homecare.secrets import Vault
+from tests.dashboards.browsing import desk
 from tests.dashboards.conftest import Dashboard, enter
 from tests.dashboards.line import open_line
 from tests.dashboards.town import PASSWORD, Town
 from tests.services.browser import open_page
-
-
-@asynccontextmanager
-async def desk(browser: Browser, **options: object) -> AsyncIterator[Page]:
-    """A page; at its end, nothing the browser complained of (scripts, the content policy) may be left unsaid."""
-    complaints: list[str] = []
-    async with open_page(browser, **{"locale": "zh-CN"} | options) as page:
-        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-        yield page
-    assert complaints == []
 
 
 @pytest.fixture

@@ -13,6 +13,13 @@ from dashboards.passwords import hash_password
 
 PASSWORD = "a long enough password"
 COUNTY, TOWNSHIP, VILLAGE_A, VILLAGE_B = "990100", "990101", "99010101", "99010102"
+TEXTS = {
+    "fall": ("设备检测到跌倒", "The device detected a fall"),
+    "sos": ("按下了紧急按钮", "The emergency button was pressed"),
+    "vital": ("收缩压 182 mmHg，高于 160", "Systolic pressure 182 mmHg, above 160"),
+    "battery": ("电量 9 %，低于 15 %", "Battery 9 %, below 15 %"),
+    "silence": ("设备超过三个周期没有消息", "No message for three intervals"),
+}
 OPERATORS = {
     "li": (COUNTY, "operator", "zh"),
     "wang": (VILLAGE_A, "operator", "zh"),
@@ -103,7 +110,7 @@ class Town:
             " select gen_random_uuid()::text, now() - make_interval(secs => %s), %s, 1, %s, %s, 'raised', d.key, d.id, w.resident,"
             "   d.area, %s, %s, %s"
             " from device d left join wearing w on w.device = d.key where d.id = %s returning id",
-            ago_s, kind, kind, severity, Jsonb({"confidence": 0.93}), "设备检测到跌倒", "The device detected a fall", device,
+            ago_s, kind, kind, severity, Jsonb({"confidence": 0.93}), *TEXTS.get(kind, TEXTS["fall"]), device,
         )  # fmt: skip
         alert: UUID = self.one("select alert_id from alert_raise(%s)", trigger)
         self.take_step(alert)
