@@ -9,7 +9,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "blood_pressure": ("systolic", "diastolic"),
     "temperature": ("temperature",),
     "glucose": ("glucose",),
-    "battery": ("battery",),
 }
 SHORTEST_GAP_S = 15 * 60
 INTERVALS_IN_GAP = 3

@@ -1,8 +1,7 @@
 """Templates, one environment per language, with the filters pages share; every value is escaped."""
 
 import importlib.resources
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from dashboards import times
+from dashboards.evidence import Evidence
 from dashboards.language import COOKIE, LANGUAGES, Language, catalog, choose
 from dashboards.viewer import Viewer
 from dashboards.words import VOCABULARY
@@ -78,7 +78,7 @@ def _environment(language: Language) -> Environment:
         "day_only": _day_only,
         "date": _date,
         "zone_name": _zone_name,
-        "evidence": _evidence,
+        "facts": _facts,
     }
     environment.globals |= {
         "word": _word(language),
@@ -137,9 +137,9 @@ def _zone_name(context: Context, moment: datetime) -> str:
     return times.zone_name(moment, context["zone"], context["language"])
 
 
-def _evidence(evidence: Any) -> str:
-    """JSON a person can read: one line, no escapes."""
-    return json.dumps(evidence, ensure_ascii=False, sort_keys=True)
+@pass_context
+def _facts(context: Context, evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return list(Evidence(context["language"], context["zone"]).facts(evidence))
 
 
 def _since(moment: datetime) -> Markup:

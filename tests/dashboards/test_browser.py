@@ -185,7 +185,7 @@ async def test_a_residents_day_is_drawn_with_its_gap_and_the_map_with_its_track(
     town.day()
     await queue.goto(f"{dashboard.url}/residents/R-1")
     await expect(queue.locator("#day[data-ready]")).to_be_visible()
-    for group in ("heart_rate", "spo2", "blood_pressure", "battery"):
+    for group in ("heart_rate", "spo2", "blood_pressure"):
         await expect(queue.locator(f"[data-group={group}] canvas")).to_be_visible()
     await expect(queue.locator("[data-group=glucose]")).not_to_be_visible()
     await expect(queue.locator("#map path.leaflet-interactive").first).to_be_visible()

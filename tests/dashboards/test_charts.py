@@ -39,8 +39,8 @@ def test_another_devices_sample_without_the_reading_does_not_break_the_line() ->
 
 
 def test_zero_is_a_reading_and_half_a_blood_pressure_is_kept() -> None:
-    drawn = draw([sample(0, battery=0.0, systolic=150.0)])
-    assert drawn["battery"]["series"]["battery"] == [0]
+    drawn = draw([sample(0, temperature=0.0, systolic=150.0)])
+    assert drawn["temperature"]["series"]["temperature"] == [0]
     assert drawn["blood_pressure"]["series"] == {"systolic": [150], "diastolic": [None]}
 
 
