@@ -31,7 +31,9 @@ async def stream(
     since: int | None = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """From `Last-Event-ID` on, else `since`, else now."""
+    """From `Last-Event-ID` on, else `since`, else now; 503 while there is nothing to hear."""
+    if not uses.announcements.live:
+        raise DatabaseUnavailable("the log cannot be read now")
     resume = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 19 else since
     return StreamingResponse(
         _events(uses, viewer, request.cookies[COOKIE], resume),

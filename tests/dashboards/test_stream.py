@@ -183,11 +183,12 @@ async def test_a_stream_that_can_hear_nothing_ends_and_comes_back_with_the_datab
     timescale.start()
 
     async def works() -> None:
-        if (await visit.get("/queue"))[0] != 200:
-            raise DatabaseUnavailable("not yet")
+        async with visit.http.get(f"{dashboard.url}/events/alerts") as answer:
+            if answer.status != 200:
+                raise DatabaseUnavailable("not yet")
 
     async with asyncio.timeout(20):
-        await retry(works, what="the queue", on=DatabaseUnavailable)
+        await retry(works, what="the stream", on=DatabaseUnavailable)
     with psycopg.connect(town.url, autocommit=True) as db:
         async with listen(visit) as events:
             alert = Town(db, town.url).alert()
