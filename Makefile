@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-tests demo test check lint format requirements clean
+.PHONY: help setup setup-tests demo test check lint format screenshots requirements clean
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
@@ -36,6 +36,11 @@ lint: setup-tests
 format: setup-tests ## bring the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+screenshots: setup-tests ## take the pictures of docs/images again, by the tests' browser
+	mkdir -p build/pictures
+	HOMECARE_PICTURES=build/pictures $(BIN)/python -m pytest tests/dashboards/test_pictures.py
+	cp build/pictures/queue-en.png build/pictures/queue-zh.png docs/images/
 
 requirements: setup-tests ## compile requirements/*.in again, with hashes
 	cd requirements && for name in base dev node; do \
