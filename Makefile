@@ -7,6 +7,7 @@ SHELL := bash
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
+ONLY ?=
 
 help: ## this list
 	@sed -n -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -26,6 +27,9 @@ test: setup-tests ## all tests, on real services; PYTEST_ARGS="-k fall" for some
 	HOMECARE_REQUIRE_SERVICES=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: setup-tests lint test ## format, lint, types, import rules and all tests
+
+bench: setup-tests ## how fast it is, against its goals and against others; ONLY=ingest for a part (build/bench.json)
+	@$(BIN)/python -m tests.bench $(addprefix --only ,$(ONLY))
 
 lint: setup-tests
 	$(BIN)/ruff format --check .

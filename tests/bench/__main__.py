@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import throughput
+from tests.bench import batches, latency, million, shards, sos, throughput
 from tests.bench.goals import Results
 from tests.bench.say import Say, say
 from tests.bench.site import Site, open_site
@@ -18,6 +18,11 @@ OUTPUT = Path(__file__).parents[2] / "build/bench.json"
 Measure = Callable[[Site, Results, Say], Awaitable[None]]
 INGEST: Mapping[str, Measure] = {
     "throughput": throughput.measure,
+    "latency": latency.measure,
+    "sos": sos.measure,
+    "batches": batches.measure,
+    "million": million.measure,
+    "shards": shards.measure,
 }
 """The parts of the telemetry lane, in the order in which they run."""
 PARTS: Mapping[str, Mapping[str, Measure]] = {"ingest": INGEST}

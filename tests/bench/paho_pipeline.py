@@ -10,8 +10,6 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import psycopg
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from tests.bench.rival import FILTER, Tally, copy_rows, create_table, row_of
 
@@ -23,7 +21,10 @@ def main(port: int, user: str, password: str, url: str) -> None:
     create_table(db)
     inbox: list[tuple[mqtt.MQTTMessage, int]] = []
     client = mqtt.Client(
-        CallbackAPIVersion.VERSION2, "bench-paho", protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True
+        CallbackAPIVersion.VERSION2,
+        "bench-paho",
+        protocol=MQTTProtocolVersion.MQTTv311,  # of version 5 it would make much more work
+        manual_ack=True,
     )
     client.username_pw_set(user, password)
 
@@ -38,9 +39,7 @@ def main(port: int, user: str, password: str, url: str) -> None:
         inbox.append((message, int(time.time() * 1000)))
 
     client.on_connect, client.on_subscribe, client.on_message = connected, subscribed, came
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.ReceiveMaximum = 65535
-    client.connect("127.0.0.1", port, properties=properties)
+    client.connect("127.0.0.1", port)
     client.loop_start()
     tally = Tally()
     while True:

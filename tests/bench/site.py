@@ -20,6 +20,7 @@ from tests.services.postgres_programs import TimescalePrograms, timescale_folder
 from tests.services.processes import Processes
 
 AREA = "990101"
+SECRET_KEY = "a secret of the bench, 32 characters at least"
 FILL = """
     insert into area (code, level, name_zh, name_en) values ('990101', 'village', '示例村', 'Sample Village')
         on conflict do nothing;
@@ -90,7 +91,7 @@ class Site:
         environment = {
             "HOMECARE_DATABASE_URL": url,
             "HOMECARE_MQTT_URL": broker.url(),
-            "HOMECARE_SECRET_KEY": "a secret of the bench, 32 characters at least",
+            "HOMECARE_SECRET_KEY": SECRET_KEY,
             "HOMECARE_WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8",
             "HOMECARE_WEBHOOK_ALLOW_HTTP": "true",
         }
@@ -111,7 +112,7 @@ def open_site() -> Iterator[Site]:
             yield Site(directory, GivenServer(given_database_url()))
             return
         programs = TimescalePrograms(timescale_folder(), directory / "timescale")
-        programs.options += ("track_commit_timestamp=on", "max_wal_size=4GB")
+        programs.options += ("track_commit_timestamp=on", "track_wal_io_timing=on", "max_wal_size=4GB")
         server = TimescaleServer(programs)
         try:
             server.start()

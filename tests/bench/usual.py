@@ -50,7 +50,7 @@ async def main(port: int, user: str, password: str, url: str) -> None:
             username=user,
             password=password,
             identifier="bench-usual",
-            protocol=aiomqtt.ProtocolVersion.V5,
+            protocol=aiomqtt.ProtocolVersion.V311,  # of version 5 it would make much more work
         ) as client,
     ):
         await client.subscribe(FILTER, qos=1)
