@@ -51,6 +51,7 @@ class Draft:
                     clean("; ".join(details[:50])),
                     source.origin.device,
                     source.origin.area,
+                    source.key if source.refusal is None else 0,
                 )
             )
 

@@ -132,3 +132,5 @@ class Rejection(msgspec.Struct, frozen=True):
     detail: str
     device: str | None = None
     area: str | None = None
+    device_key: int = 0
+    """Of the registered device in whose count the message has its place; 0: in nobody's."""

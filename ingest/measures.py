@@ -28,3 +28,10 @@ BACKLOG = Gauge("homecare_ingest_backlog_messages", "Messages taken from the sou
 HEARD_UNTIL = Gauge(
     "homecare_ingest_heard_until_seconds", "Up to when (Unix time) silence was told; stands still while it cannot be"
 )
+MISSED = Counter("homecare_ingest_missed", "Messages found to be missing in a device's count")
+FOUND = Counter("homecare_ingest_found", "Of these, telemetry that came after all")
+DUPLICATE_MESSAGES = Counter("homecare_ingest_duplicate_messages", "Messages of telemetry that came again")
+MISSING = Gauge("homecare_ingest_missing_messages", "Messages missing now, events taken off; of all shards")
+INCOMPLETE_DEVICES = Gauge("homecare_ingest_incomplete_devices", "Devices with a message missing now; of all shards")
+LATEST_WAITING = Gauge("homecare_ingest_latest_waiting", "Samples committed and not yet written as the latest")
+UPKEEP_FAILURES = Counter("homecare_ingest_upkeep_failures", "Times a piece of upkeep could not be done", ["what"])

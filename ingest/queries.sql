@@ -137,3 +137,105 @@ order by id limit %(most)s
 
 -- name: quarantine_replayed
 update quarantine set replayed_at = clock_timestamp() where id = %(id)s and replayed_at is null
+
+-- name: highest_of_starts
+-- How far the count of these starts of devices has come.
+select device, boot, highest from device_sequence
+join unnest(%(device)s::int[], %(boot)s::int[]) as asked (device, boot) using (device, boot)
+
+-- name: journal
+insert into ingest_journal (shard, entries) values (%(shard)s, %(entries)s) returning id
+
+-- name: open_gaps
+insert into device_gap (device, boot, first_seq, last_seq, since)
+select device, boot, first_seq, last_seq, clock_timestamp()
+from unnest(%(device)s::int[], %(boot)s::int[], %(first)s::int[], %(last)s::int[]) as g (device, boot, first_seq, last_seq)
+on conflict do nothing
+
+-- name: close_gaps
+select device, seqs from gap_close(%(device)s::int[], %(boot)s::int[], %(seq)s::int[])
+
+-- name: keep_sequences
+-- A count never goes back.
+insert into device_sequence (device, boot, highest)
+select * from unnest(%(device)s::int[], %(boot)s::int[], %(highest)s::int[]) order by 1, 2
+on conflict (device, boot) do update set highest = excluded.highest, changed_at = clock_timestamp()
+where device_sequence.highest < excluded.highest
+
+-- name: current_starts
+select device, boot, highest from device_sequence
+
+-- name: incomplete_devices
+select distinct device from device_gap
+
+-- name: journal_entries
+select entries from ingest_journal order by id
+
+-- name: end_of_journal
+select coalesce(max(id), 0) from ingest_journal where shard = %(shard)s
+
+-- name: forget_journal
+-- What others than this shard left (there were more or fewer shards then) stays for a day, for each to read.
+delete from ingest_journal
+where (shard = %(shard)s and id <= %(until)s) or written_at < clock_timestamp() - interval '1 day'
+
+-- name: journalled_samples
+-- Every field is there, as in recent_samples.
+select {columns} from unnest({device}::int[], {first}::timestamptz[], {last}::timestamptz[]) as j (device, first, last)
+join sample on sample.device = j.device and sample.ts between j.first and j.last
+
+-- name: stage_latest
+create temp table if not exists staged_latest (like latest) on commit delete rows
+
+-- name: keep_latest
+-- What is there and newer stays.
+insert into latest as l ({columns}) select {columns} from staged_latest order by device, resident
+on conflict (device, resident) do update
+set ts = greatest(l.ts, excluded.ts), received = greatest(l.received, excluded.received){changes}
+
+-- name: keep_reception
+-- Figures of a day; the next day begins anew.
+insert into device_reception as r (device, day, messages, duplicates, found, late, lateness_p50_ms, lateness_max_ms, clock_ahead_ms)
+select device, (clock_timestamp() at time zone 'UTC')::date, messages, duplicates, found, late, p50, longest, ahead
+from unnest(%(device)s::int[], %(messages)s::bigint[], %(duplicates)s::bigint[], %(found)s::bigint[], %(late)s::bigint[],
+        %(lateness_p50_ms)s::bigint[], %(lateness_max_ms)s::bigint[], %(clock_ahead_ms)s::bigint[])
+    as f (device, messages, duplicates, found, late, p50, longest, ahead)
+order by device
+on conflict (device) do update
+set day = excluded.day, updated_at = clock_timestamp(),
+    messages = excluded.messages + case when r.day = excluded.day then r.messages else 0 end,
+    duplicates = excluded.duplicates + case when r.day = excluded.day then r.duplicates else 0 end,
+    found = excluded.found + case when r.day = excluded.day then r.found else 0 end,
+    late = excluded.late + case when r.day = excluded.day then r.late else 0 end,
+    lateness_p50_ms = coalesce(excluded.lateness_p50_ms, r.lateness_p50_ms),
+    lateness_max_ms = greatest(excluded.lateness_max_ms, case when r.day = excluded.day then r.lateness_max_ms end),
+    clock_ahead_ms = coalesce(excluded.clock_ahead_ms, r.clock_ahead_ms)
+
+-- name: settle_gaps
+-- What is missing from telemetry and came as an event is not missing.
+with events as (
+    select array_agg(g.device) as device, array_agg(g.boot) as boot, array_agg(e.seq) as seq
+    from device_gap g join device d on d.key = g.device
+    join event e on e.device_id = d.id and e.boot = g.boot and e.seq between g.first_seq and g.last_seq and (e.flags & 64) = 0)
+select closed.device, closed.seqs from events, gap_close(events.device, events.boot, events.seq) closed
+
+-- name: give_up_gaps
+-- A device has so many gaps at most; of the oldest beyond them, and of those older than a month, only the count stays.
+with over as (
+    delete from device_gap where (device, boot, first_seq) in (
+        select device, boot, first_seq from (
+            select device, boot, first_seq, since,
+                row_number() over (partition by device order by boot desc, first_seq desc) as place from device_gap) ranked
+        where place > %(most)s or since < clock_timestamp() - interval '30 days')
+    returning device, boot, last_seq::bigint - first_seq + 1 as missing),
+counted as (select device, boot, sum(missing) as missing from over group by device, boot)
+update device_sequence s set given_up = s.given_up + counted.missing
+from counted where (s.device, s.boot) = (counted.device, counted.boot)
+
+-- name: forget_starts
+-- Starts long over, of which nothing can come any more.
+delete from device_sequence s using (select device, max(boot) as boot from device_sequence group by device) now
+where now.device = s.device and s.boot < now.boot and s.changed_at < clock_timestamp() - interval '30 days'
+
+-- name: count_missing
+select coalesce(sum(missing), 0)::bigint, count(distinct device) from device_missing where missing > 0

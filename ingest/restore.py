@@ -1,10 +1,10 @@
 """After a restart the rules must know what they knew, and say nothing about it: they are shown what is stored."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import structlog
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from homecare.clock import to_datetime
@@ -12,11 +12,10 @@ from homecare.database import load_queries, unavailable
 from homecare.devices import RegisteredDevice
 from homecare.triggers import Trigger
 from ingest.pipeline import Rules
-from ingest.rows import COLUMNS, HEADER, TRAILER, Column, decode, row_size
+from ingest.reading import read_samples
 
 log = structlog.get_logger()
 QUERIES = load_queries("ingest")
-CHUNK_ROWS = 20_000
 
 
 async def restore(
@@ -42,43 +41,7 @@ async def restore(
             triggers = await (await cursor.execute(QUERIES["last_triggers"], asked)).fetchall()
         rules.recall(triggers)
         samples = 0
-        async for rows in _read_samples(db, since, keys):
-            batch = decode(rows)
+        async for batch in read_samples(db, "recent_samples", since=to_datetime(since), devices=keys):
             rules.restore(batch)
             samples += len(batch)
     log.info("rules_restored", devices=len(devices), heard=len(heard), triggers=len(triggers), samples=samples)
-
-
-async def _read_samples(db: AsyncConnection, since: int, keys: list[int] | None) -> AsyncIterator[bytes]:
-    """Rows for `decode`, about `CHUNK_ROWS` at a time."""
-    select = sql.SQL(QUERIES["recent_samples"]).format(
-        columns=sql.SQL(", ").join(map(_whole, COLUMNS)),
-        since=sql.Literal(to_datetime(since)),
-        devices=sql.Literal(keys),
-    )
-    size = row_size()
-    held = bytearray()
-    async with (
-        db.cursor() as cursor,
-        cursor.copy(sql.SQL("copy ({}) to stdout (format binary)").format(select)) as copy,
-    ):
-        async for part in copy:
-            held += part
-            if held.startswith(HEADER):
-                del held[: len(HEADER)]
-            if len(held) >= CHUNK_ROWS * size:
-                whole = len(held) // size * size
-                yield bytes(held[:whole])
-                del held[:whole]
-    assert held.endswith(TRAILER)
-    del held[-len(TRAILER) :]
-    if held:
-        yield bytes(held)
-
-
-def _whole(column: Column) -> sql.Composable:
-    """Never NULL, so that all rows have one width."""
-    name = sql.Identifier("sample", column.name)
-    if column.null is None:
-        return name
-    return sql.SQL("coalesce({}, {})").format(name, sql.Literal(str(column.null)))

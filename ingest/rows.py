@@ -5,7 +5,7 @@ So the rows are laid out as if every field were there, and what is missing is st
 Columns that no row of the batch has are not sent at all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -93,25 +93,30 @@ def encode(samples: Samples) -> CopyRows:
         if missing is None or not missing.all():
             sent.append((column, values, missing))
 
-    columns = tuple(column.name for column, _, _ in sent)
-    layout = _layout(tuple((column.name, column.wire) for column, _, _ in sent))
-    rows = np.empty(len(samples), layout)
+    return lay_out([(column.name, column.wire, values, missing) for column, values, missing in sent])
+
+
+def lay_out(sent: Sequence[tuple[str, str, Array, Array | None]]) -> CopyRows:
+    """The rows of one COPY from its columns: name, type on the wire, values, where they are NULL (None: nowhere)."""
+    n = len(sent[0][2])
+    layout = _layout(tuple((name, wire) for name, wire, _, _ in sent))
+    rows = np.empty(n, layout)
     rows["fields"] = len(sent)
     kept: Array | None = None
-    for column, values, missing in sent:
-        rows[column.name] = values
-        size = layout[column.name].itemsize
+    for name, _, values, missing in sent:
+        rows[name] = values
+        size = layout[name].itemsize
         if missing is None:
-            rows[_length(column.name)] = size
+            rows[_length(name)] = size
             continue
-        rows[_length(column.name)] = np.where(missing, -1, size)
+        rows[_length(name)] = np.where(missing, -1, size)
         if kept is None:
-            kept = np.ones((len(samples), layout.itemsize), np.bool_)
-        at = layout.fields[column.name][1] if layout.fields else 0
+            kept = np.ones((n, layout.itemsize), np.bool_)
+        at = layout.fields[name][1] if layout.fields else 0
         kept[:, at : at + size] = ~missing[:, np.newaxis]
-    whole = rows.view(np.uint8).reshape(len(samples), layout.itemsize)
+    whole = rows.view(np.uint8).reshape(n, layout.itemsize)
     body = rows.tobytes() if kept is None else whole[kept].tobytes()
-    return CopyRows(columns, HEADER + body + TRAILER)
+    return CopyRows(tuple(name for name, _, _, _ in sent), HEADER + body + TRAILER)
 
 
 WHOLE_ROW_COLUMNS = tuple((column.name, column.wire) for column in COLUMNS)

@@ -4,10 +4,11 @@ Samples go straight in by COPY. Only when the unique index objects, because mess
 through a staging table that leaves out what is there; and so are the next ones, until one has no repeats.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 import psycopg
 from psycopg import AsyncConnection, sql
 
@@ -19,10 +20,14 @@ from homecare.messages import AccelerationWindow, Rejection, Status
 from homecare.samples import Samples
 from homecare.triggers import Trigger
 from ingest import repeats
+from ingest.arrivals import Array
 from ingest.connection import LiveConnection, WriterConnection
+from ingest.counting import Counting
+from ingest.reading import read_samples
 from ingest.rejections import merge_rejections, merge_strangers
 from ingest.repeats import Delivery, WrongClocks
 from ingest.rows import READINGS, encode
+from ingest.sequences import has_samples
 
 QUERIES = load_queries("ingest")
 WINDOW_COLUMNS = {
@@ -65,20 +70,39 @@ class Store:
         self._reader = reader
         self._wrong_clocks = WrongClocks()
         self._expect_repeats = False
+        self.counting = Counting(str(writer.shard))
 
     async def load(self) -> None:
         """Read what must be known before the first batch. DatabaseUnavailable."""
         db = await self._reader.get()
         with unavailable():
             await self._wrong_clocks.load(db)
+            entries = await self.counting.load(db)
+            await self._gather_latest(db, entries[has_samples(entries)])
+
+    async def _gather_latest(self, db: AsyncConnection, entries: Array) -> None:
+        """The samples that may not be among the latest readings yet."""
+        if not len(entries):
+            return
+        entries = entries[np.argsort(entries["device"], kind="stable")]
+        rows = np.flatnonzero(np.append(True, entries["device"][1:] != entries["device"][:-1]))
+        asked = {
+            "device": entries["device"][rows].tolist(),
+            "first": [to_datetime(ms) for ms in np.minimum.reduceat(entries["first"], rows).tolist()],
+            "last": [to_datetime(ms) for ms in np.maximum.reduceat(entries["last"], rows).tolist()],
+        }
+        async for samples in read_samples(db, "journalled_samples", **asked):
+            self.counting.latest.add(samples)
 
     async def repeats(self, checked: Checked) -> frozenset[Delivery]:
         """Deliveries that came before, which only their (device, boot, seq) tells. DatabaseUnavailable."""
         with unavailable():
             return await self._wrong_clocks.repeats(self._reader, checked)
 
-    async def write(self, checked: Checked, triggers: Sequence[Trigger] = ()) -> Written:
-        """Commit it all.
+    async def write(
+        self, checked: Checked, triggers: Sequence[Trigger] = (), repeats: Iterable[Delivery] = ()
+    ) -> Written:
+        """Commit it all; `repeats` were taken out of `checked` and are only counted.
 
         Raises:
             DatabaseUnavailable: nothing is stored; try again. Also where the schema or a right is missing: that is for
@@ -88,9 +112,9 @@ class Store:
         db = await self._writer.get()
         try:
             try:
-                written = await self._commit(db, checked, triggers, staged=self._expect_repeats)
+                written = await self._commit(db, checked, triggers, repeats, staged=self._expect_repeats)
             except psycopg.errors.UniqueViolation:
-                written = await self._commit(db, checked, triggers, staged=True)
+                written = await self._commit(db, checked, triggers, repeats, staged=True)
                 self._expect_repeats = True
         except (psycopg.Error, ValueError, OverflowError) as error:
             raise _judged(error) from error
@@ -107,7 +131,13 @@ class Store:
         self._wrong_clocks.forget()
 
     async def _commit(
-        self, db: AsyncConnection, checked: Checked, triggers: Sequence[Trigger], *, staged: bool
+        self,
+        db: AsyncConnection,
+        checked: Checked,
+        triggers: Sequence[Trigger],
+        repeats_of: Iterable[Delivery],
+        *,
+        staged: bool,
     ) -> Written:
         written = Written()
         async with db.transaction():
@@ -122,6 +152,8 @@ class Store:
             if checked.strangers:
                 await db.execute(QUERIES["add_unknown_devices"], merge_strangers(checked.strangers))
             await _keep_statuses(db, checked.statuses)
+            counted = await self.counting.write(db, checked, repeats_of)
+        self.counting.keep(counted, checked.samples)
         written.repeated = len(checked.samples) - written.samples + len(checked.windows) - written.windows
         return written
 

@@ -43,7 +43,7 @@ class Writing:
         again, under the same keys; the other way round it would lose them.
         """
         try:
-            await self._commit(checked, triggers)
+            await self._commit(checked, triggers, repeats)
         except Refused as refused:
             log.warning("batch_refused", messages=len(messages), triggers=len(triggers), problem=str(refused))
             await self._single_out_triggers(triggers)
@@ -81,9 +81,11 @@ class Writing:
             measures.REFUSED_TRIGGERS.inc()
             log.error("trigger_refused", key=triggers[0].key, rule=triggers[0].rule, problem=str(refused))
 
-    async def _commit(self, checked: Checked, triggers: list[Trigger]) -> None:
+    async def _commit(
+        self, checked: Checked, triggers: list[Trigger], repeats: frozenset[Delivery] = frozenset()
+    ) -> None:
         with measures.COMMIT_SECONDS.time():
-            written = await self._waiting(lambda: self._store.write(checked, triggers))
+            written = await self._waiting(lambda: self._store.write(checked, triggers, repeats))
         _count(checked, written)
 
     async def _waiting(self, attempt: Callable[[], Awaitable[T]]) -> T:

@@ -27,10 +27,12 @@ from homecare.settings import Settings, load_settings
 from homecare.tasks import raise_if_cancelled, run, run_tasks
 from homecare.wakeups import Wakeups
 from ingest.connection import LiveConnection, WriterConnection
+from ingest.counting import Counting
 from ingest.pipeline import Lane
 from ingest.restore import restore
 from ingest.shards import Shard
 from ingest.store import Store
+from ingest.upkeep import Upkeep
 
 log = structlog.get_logger()
 PORT = 8001
@@ -64,6 +66,9 @@ class Ingest:
     writer: WriterConnection = field(init=False)
     reader: LiveConnection = field(init=False)
     session: Session | None = None
+    _counting: Counting | None = None
+    _others: set[int] = field(default_factory=set)
+    """Keys of devices that were another shard's when last heard of."""
     _filters: list[str] = field(default_factory=list)
     _idle: bool = False
     _filters_changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,8 +89,10 @@ class Ingest:
             devices, horizon = await load(pool, self.registry)
             ours = [device for device in devices if self.shard.has(device.area)]
             self.engine.register(ours)
+            self._others = {device.key for device in devices if not self.shard.has(device.area)}
             store = Store(self.writer, self.reader)
             await store.load()
+            self._counting = store.counting
             db = await self.reader.get()
             with unavailable():
                 found = await (await db.execute("select from pg_extension where extname = 'timescaledb'")).fetchone()
@@ -96,10 +103,17 @@ class Ingest:
             dialects = (NATIVE, SENML, measurements(self.shard.has))
             lane = Lane(Edge(self.registry, dialects), self.engine, store)
             wakeups = Wakeups(self._url, [CHANNEL])
+            upkeep = Upkeep(
+                LiveConnection(self._url, f"homecare-ingest {self.shard} upkeep"),
+                store.counting,
+                str(self.shard),
+                first=self.shard.index == 1,
+            )
             tasks = {
                 "wakeups": wakeups.listen(),
                 "directory": follow(pool, self.registry, wakeups, horizon, self._directory_changed),
                 "listen": self._listen(lane),
+                "upkeep": upkeep.run(),
             }
             await run_tasks(asyncio.Event(), tasks)
 
@@ -155,6 +169,12 @@ class Ingest:
 
     def _directory_changed(self, devices: Iterable[RegisteredDevice]) -> None:
         """Intervals, wearers, new ones; a device that moved to another shard's area is no longer watched here."""
+        devices = list(devices)
+        came = [device.key for device in devices if self.shard.has(device.area) and device.key in self._others]
+        if came and self._counting is not None:
+            self._counting.sequences.forget(came)
+            self._others.difference_update(came)
+        self._others.update(device.key for device in devices if not self.shard.has(device.area))
         self.engine.register(
             device if self.shard.has(device.area) else msgspec.structs.replace(device, revoked=True)
             for device in devices

@@ -355,3 +355,30 @@ async def run(processes: Processes, *arguments: str) -> Said:
     process = await processes.start(*arguments, ready=False)
     status = await process.ended(within=20)
     return Said(status, process.tail(100_000))
+
+
+async def test_missing_messages_are_known_and_closed_across_kill_and_events_are_none(
+    processes: Processes, broker: Broker, database_url: str
+) -> None:
+    process = await processes.start("ingest")
+    await processes.start("alerts")
+    gaps = "select first_seq, last_seq, missing from device_missing where missing > 0 order by first_seq"
+    async with publisher(broker) as client:
+        for seq in (1, 2, 7):
+            await send(client, "telemetry", reading(seq, values={"heart_rate": 70 + seq}))
+        await send(client, "event", {"boot": 1, "seq": 5, "ts": wall_clock(), "event": "check_in"})
+        await until(database_url, gaps, [(3, 6, 3)])
+        process.kill()
+        process = await processes.start("ingest")
+        for seq in (8, 4, 11):
+            await send(client, "telemetry", reading(seq, values={"heart_rate": 70 + seq}))
+        late = reading(6, ts=wall_clock() - 600_000, values={"heart_rate": 60, "spo2": 95})
+        await send(client, "telemetry", late)
+        await until(database_url, gaps, [(3, 3, 1), (9, 10, 2)])
+        newest = "select heart_rate, spo2, spo2_at < heart_rate_at - interval '9 minutes' from latest"
+        await until(database_url, newest, [(81, 95, True)])
+        for seq in (3, 9, 10):
+            await send(client, "telemetry", reading(seq))
+        await until(database_url, gaps, [])
+    assert fetch(database_url, "select flags & 2 from sample where seq = 6") == [(2,)]
+    assert await process.stop() == 0
