@@ -14,7 +14,8 @@ class Registry:
         self.areas: frozenset[str] = frozenset(areas)
         self._devices: dict[str, RegisteredDevice] = {}
         self._subjects: dict[str, int] = {}
-        self._names: dict[int, tuple[str, ...]] = {}
+        self._names: dict[int, str | tuple[str, ...]] = {}
+        """The id alone, or with the card: most have none, and there are as many as there are people."""
         self.update(devices)
 
     def update(self, devices: Iterable[RegisteredDevice]) -> list[RegisteredDevice]:
@@ -28,11 +29,10 @@ class Registry:
         """Take these residents' (key, id, card number) as they are now; an old card no longer counts."""
         for key, *texts in residents:
             names = tuple(text for text in texts if text)
-            known = self._names.get(key, ())
-            if names == known:
+            if names == self._texts(key):
                 continue
             self._forget(key)
-            self._names[key] = names
+            self._names[key] = names[0] if len(names) == 1 else names
             # where one person's card reads like another's id, the id counts
             for n, name in enumerate(names):
                 if n == 0 or name not in self._subjects:
@@ -51,9 +51,13 @@ class Registry:
         self.version += bool(gone or erased)
 
     def _forget(self, key: int) -> None:
-        for name in self._names.get(key, ()):
+        for name in self._texts(key):
             if self._subjects.get(name) == key:
                 del self._subjects[name]
+
+    def _texts(self, key: int) -> tuple[str, ...]:
+        known = self._names.get(key, ())
+        return (known,) if isinstance(known, str) else known
 
     def device(self, device: str, area: str = "") -> RegisteredDevice | None:  # noqa: ARG002  # one of a kind, wherever it is
         """The device of that id; None also where it was revoked."""

@@ -1,8 +1,9 @@
 """Keeps the registry as fresh as the directory: NOTIFY wakes, a look every 30 s is the truth."""
 
 import asyncio
+import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from psycopg import AsyncConnection
@@ -10,7 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from gateway.registry import Registry
 from homecare.database import load_queries, unavailable
-from homecare.devices import RegisteredDevice, Wearing
+from homecare.devices import DeviceKind, RegisteredDevice, Wearing
 from homecare.errors import DatabaseUnavailable
 from homecare.wakeups import Wakeups
 
@@ -91,7 +92,10 @@ async def _rows(db: AsyncConnection[Any], query: str, since: float | None) -> li
 def _device(row: tuple[Any, ...]) -> RegisteredDevice:
     key, name, area, kind, interval_s, revoked, residents, since, until = row
     wearings = tuple(Wearing(*wearing) for wearing in zip(residents, since, until, strict=True))
-    return RegisteredDevice(key, name, area, kind, interval_s, wearings, revoked)
+    # A million devices have the same few areas and kinds: one object each, not a million.
+    return RegisteredDevice(
+        key, name, sys.intern(area), cast("DeviceKind", sys.intern(kind)), interval_s, wearings, revoked
+    )
 
 
 def _size_after(registry: Registry, devices: list[RegisteredDevice], residents: Residents) -> tuple[int, int, int]:

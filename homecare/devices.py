@@ -7,7 +7,7 @@ import msgspec
 DeviceKind = Literal["handset", "fall_sensor", "kiosk", "home_sensor"]
 
 
-class Wearing(msgspec.Struct, frozen=True):
+class Wearing(msgspec.Struct, frozen=True, gc=False):
     """Who wore the device from `since` until before `until` (Unix ms; None: still)."""
 
     resident_key: int
@@ -15,7 +15,7 @@ class Wearing(msgspec.Struct, frozen=True):
     until: int | None = None
 
 
-class RegisteredDevice(msgspec.Struct, frozen=True):
+class RegisteredDevice(msgspec.Struct, frozen=True, gc=False):
     """One device of the directory. A kiosk serves many people and has no wearing."""
 
     key: int

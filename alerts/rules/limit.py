@@ -66,16 +66,32 @@ class Limits:
             self._limits[index, : len(reading.bands)] = [reading.sign * band.limit for band in reading.bands]
         self._clear = np.array([reading.sign * reading.clear for reading in readings], np.float32)
         self._again = np.array([round(series.rule.again_s * 1000) for series in self.series], np.int64)
+        self._place = np.zeros(0, np.int32)
+        """By slot: its row in the state below. Most streams never come near a limit and share row 0, which stays blank."""
+        self._places = 1
         self._band = np.zeros((0, len(readings)), np.int8)
         self._raised_at = np.zeros((0, len(readings)), np.int64)
         self._resident = np.zeros((0, len(readings)), np.int32)
         self._touched = np.zeros((0, len(readings)), np.bool_)
+        self._extend(1)
 
     def make_room(self, slots: int) -> None:
         """Room for `slots` slots."""
-        more = slots - len(self._band)
+        more = slots - len(self._place)
         if more > 0:
-            shape = (more, len(self.series))
+            self._place = np.concatenate([self._place, np.zeros(more, np.int32)])
+
+    def _give_places(self, slots: npt.NDArray[np.int64]) -> None:
+        """State of their own for these slots."""
+        new = np.unique(slots[self._place[slots] == 0])
+        if len(new):
+            self._extend(self._places + len(new))
+            self._place[new] = np.arange(self._places, self._places + len(new))
+            self._places += len(new)
+
+    def _extend(self, places: int) -> None:
+        if places > len(self._band):
+            shape = (max(places, 2 * len(self._band)) - len(self._band), len(self.series))
             self._band = np.concatenate([self._band, np.zeros(shape, np.int8)])
             self._raised_at = np.concatenate([self._raised_at, np.zeros(shape, np.int64)])
             self._resident = np.concatenate([self._resident, np.zeros(shape, np.int32)])
@@ -85,12 +101,14 @@ class Limits:
         """Take in `rows` (in order); the transitions, those of one series in order of time."""
         values = rows.values[:, self._column] * self._sign
         # Nearly all readings are within their limits in series without an episode: they end here.
-        alive = self._band[rows.slot] > 0
         hits = np.nonzero(values >= self._limits[:, 0])
+        self._give_places(rows.slot[hits[0]])
+        place = self._place[rows.slot]
+        alive = self._band[place] > 0
         if len(hits[0]):
-            cells = (rows.slot[hits[0]], hits[1])
+            cells = (place[hits[0]], hits[1])
             self._touched[cells] = True
-            alive |= self._touched[rows.slot]
+            alive |= self._touched[place]
             self._touched[cells] = False
         row, series = np.nonzero(alive & ~np.isnan(values))
         if not len(row):
@@ -116,20 +134,21 @@ class Limits:
         """One reading of each of these series."""
         band, raised_at, resident = self._band.reshape(-1), self._raised_at.reshape(-1), self._resident.reshape(-1)
         x, t = values[row, series], rows.ts[row]
-        old = band[cell]
+        at = self._place[rows.slot[row]] * len(self.series) + series
+        old = band[at]
         reached = (x[:, None] >= self._limits[series]).sum(axis=1, dtype=np.int8)
-        raised = (reached > old) | ((reached > 0) & (t - raised_at[cell] >= self._again[series]))
+        raised = (reached > old) | ((reached > 0) & (t - raised_at[at] >= self._again[series]))
         cleared = (old > 0) & (reached == 0) & (x <= self._clear[series])
         moved = np.flatnonzero(raised | cleared)
         if not len(moved):
             return
-        row, cell, reached = row[moved], cell[moved], reached[moved]
-        before = zip(band[cell].tolist(), raised_at[cell].tolist(), resident[cell].tolist(), strict=True)
+        row, cell, at, reached = row[moved], cell[moved], at[moved], reached[moved]
+        before = zip(band[at].tolist(), raised_at[at].tolist(), resident[at].tolist(), strict=True)
         changes += map(Change, row.tolist(), cell.tolist(), reached.tolist(), before)
         on = reached > 0
-        band[cell] = reached
-        raised_at[cell] = np.where(on, rows.ts[row], 0)
-        resident[cell] = np.where(on, rows.resident[row], 0)
+        band[at] = reached
+        raised_at[at] = np.where(on, rows.ts[row], 0)
+        resident[at] = np.where(on, rows.resident[row], 0)
 
     def take_back(self, changes: Sequence[Change]) -> None:
         """Undo `changes`, given newest first within each series."""
@@ -150,9 +169,10 @@ class Limits:
                 self._set(cell, 0, 0, 0)
 
     def _set(self, cell: int, band: int, raised_at: int, resident: int) -> None:
-        self._band.reshape(-1)[cell] = band
-        self._raised_at.reshape(-1)[cell] = raised_at
-        self._resident.reshape(-1)[cell] = resident
+        slot, series = divmod(cell, len(self.series))
+        self._give_places(np.array([slot]))
+        state = int(self._place[slot]), series
+        self._band[state], self._raised_at[state], self._resident[state] = band, raised_at, resident
 
     def trigger(self, rows: Rows, change: Change, device: int) -> Trigger:
         """What `change` says, with its evidence."""
