@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import batches, latency, million, shards, sos, throughput
+from tests.bench import batches, latency, million, node_red, shards, sos, throughput
 from tests.bench.goals import Results
 from tests.bench.say import Say, say
 from tests.bench.site import Site, open_site
@@ -23,6 +23,7 @@ INGEST: Mapping[str, Measure] = {
     "batches": batches.measure,
     "million": million.measure,
     "shards": shards.measure,
+    "node_red": node_red.measure,
 }
 """The parts of the telemetry lane, in the order in which they run."""
 PARTS: Mapping[str, Mapping[str, Measure]] = {"ingest": INGEST}

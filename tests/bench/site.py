@@ -53,9 +53,8 @@ class Site:
         self.databases.seal_database(name)
         return name
 
-    def make_empty(self) -> str:
+    def make_empty(self, name: str) -> str:
         """A database with TimescaleDB and nothing else; its name, for `database`."""
-        name = "bench_empty"
         with psycopg.connect(self.databases.create_database(name), autocommit=True) as db:
             db.execute("create extension timescaledb")
         self.databases.seal_database(name)

@@ -21,7 +21,7 @@ RATIOS = {"limit": "ingest_vs_limit", "usual": "ingest_vs_usual", "paho_pipeline
 async def measure(site: Site, results: Results, say: Say) -> None:
     """ingest_msg_per_s and what it is compared with, cpu_us_per_msg, bytes_per_row."""
     directory = site.make_directory("bench_devices", devices=10_000)
-    empty = site.make_empty()
+    empty = site.make_empty("bench_rivals")
     turns: dict[str, list[Turn]] = defaultdict(list)
     for number in range(1, ROUNDS + 1):
         for name, seconds in RIVALS.items():
