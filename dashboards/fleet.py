@@ -27,6 +27,10 @@ class Device:
     registered_at: datetime
     revoked_at: datetime | None
     resident_id: str | None
+    last_seen: datetime | None
+    """When telemetry of it was last received."""
+    missing: int
+    """Messages that it counted and that did not come."""
 
 
 @dataclass(frozen=True, slots=True)

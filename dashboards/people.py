@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from dashboards.evidence import UNITS
 from dashboards.store import Store
 from dashboards.viewer import Viewer
+from homecare.metrics import BY_NAME, INDEX
 
 MOST_SAMPLES = 20_000
 
@@ -67,7 +69,7 @@ class ContactOf:
 
 @dataclass(frozen=True, slots=True)
 class Worn:
-    """A device the person has now; `battery` % of its last sample."""
+    """A device the person has now; `battery` %, the last it told; `missing` messages that it counted and that did not come."""
 
     id: str
     kind: str
@@ -78,6 +80,37 @@ class Worn:
     since: datetime
     last_sample: datetime | None
     battery: float | None
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatestReading:
+    """The latest of one metric."""
+
+    metric: str
+    value: float
+    at: datetime
+    device: str
+
+    @property
+    def text_zh(self) -> str:
+        return self._text(0)
+
+    @property
+    def text_en(self) -> str:
+        return self._text(1)
+
+    @property
+    def name_zh(self) -> str:
+        return BY_NAME[self.metric].zh
+
+    @property
+    def name_en(self) -> str:
+        return BY_NAME[self.metric].en
+
+    def _text(self, language: int) -> str:
+        unit = BY_NAME[self.metric].unit
+        return f"{self.value:.5g} {UNITS.get(unit, (unit, unit))[language]}".rstrip()
 
 
 async def residents(store: Store, viewer: Viewer, *, search: str, after: str, most: int) -> list[Listed]:
@@ -105,6 +138,17 @@ async def contacts_of(store: Store, resident: Resident) -> list[ContactOf]:
 
 async def devices_of(store: Store, resident: Resident) -> list[Worn]:
     return await store.rows("resident_devices", Worn, key=resident.key)
+
+
+async def latest_of(store: Store, resident: Resident) -> list[LatestReading]:
+    """In the order of the metrics."""
+    found = await store.rows("resident_latest", LatestReading, key=resident.key)
+    return sorted(found, key=lambda reading: INDEX[reading.metric])
+
+
+async def last_position_of(store: Store, resident: Resident) -> list[dict[str, Any]]:
+    """A row as of `samples_of`, or none."""
+    return await store.mappings("resident_position", key=resident.key)
 
 
 async def samples_of(

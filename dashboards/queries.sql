@@ -148,11 +148,38 @@ select c.id, c.name, c.role, c.phone, rc.rank, rc.relation,
 from resident_contact rc join contact c on c.id = rc.contact where rc.resident = %(key)s order by rc.rank
 
 -- name: resident_devices
-select d.id, d.kind, d.model, d.state, d.state_at, d.interval_s, w.since, seen.ts as last_sample, seen.battery
+select d.id, d.kind, d.model, d.state, d.state_at, d.interval_s, w.since, seen.ts as last_sample, seen.battery,
+    (select coalesce(sum(m.missing), 0)::bigint from device_missing m where m.device = d.key) as missing
 from wearing w join device d on d.key = w.device
-left join lateral (select s.ts, s.battery from sample s where s.device = d.key and s.ts > now() - interval '30 days'
-                   order by s.ts desc limit 1) seen on true
+left join lateral (select max(l.ts) as ts, (array_agg(l.battery order by l.battery_at desc nulls last))[1] as battery
+                   from latest l where l.device = d.key) seen on true
 where w.resident = %(key)s and w.until is null order by d.id
+
+-- name: resident_latest
+-- The latest reading of each metric, whichever device measured it.
+select distinct on (m.metric) m.metric, m.value, m.at, d.id as device
+from latest l join device d on d.key = l.device
+cross join lateral (values
+    ('heart_rate', l.heart_rate, l.heart_rate_at),
+    ('spo2', l.spo2, l.spo2_at),
+    ('respiratory_rate', l.respiratory_rate, l.respiratory_rate_at),
+    ('systolic', l.systolic, l.systolic_at),
+    ('diastolic', l.diastolic, l.diastolic_at),
+    ('temperature', l.temperature, l.temperature_at),
+    ('glucose', l.glucose, l.glucose_at),
+    ('weight', l.weight, l.weight_at),
+    ('height', l.height, l.height_at),
+    ('steps', l.steps, l.steps_at),
+    ('activity', l.activity, l.activity_at)) m (metric, value, at)
+where l.resident = %(key)s and m.value is not null
+order by m.metric, m.at desc
+
+-- name: resident_position
+-- Where a device of theirs was last.
+select l.position_at as ts, l.lat, l.lon, l.accuracy, l.fix, d.id as device
+from latest l join device d on d.key = l.device
+where l.resident = %(key)s and l.position_at is not null
+order by l.position_at desc limit 1
 
 -- name: resident_samples
 -- The newest where there are too many.
@@ -166,7 +193,8 @@ order by s.ts desc, d.id, s.part desc limit %(most)s
 
 -- name: devices
 select d.id, d.area, d.kind, d.model, d.firmware, d.interval_s, d.state, d.state_at, d.registered_at, d.revoked_at,
-    r.id as resident_id
+    r.id as resident_id, (select max(l.received) from latest l where l.device = d.key) as last_seen,
+    (select coalesce(sum(m.missing), 0)::bigint from device_missing m where m.device = d.key) as missing
 from device d left join wearing w on w.device = d.key and w.until is null left join resident r on r.key = w.resident
 where d.area in (select area_within(%(area)s)) and d.id > %(after)s order by d.id limit %(most)s
 

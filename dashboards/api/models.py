@@ -207,7 +207,9 @@ class Samples(BaseModel):
 
 
 class Device(BaseModel):
-    """A registered device; `interval_s` seconds between two normal telemetry messages."""
+    """A registered device; `interval_s` seconds between two normal telemetry messages; `last_seen`: when telemetry of it was
+    last received; `missing` messages that it counted and that did not come.
+    """
 
     id: str
     area: str
@@ -220,6 +222,8 @@ class Device(BaseModel):
     registered_at: datetime
     revoked_at: datetime | None
     resident_id: str | None
+    last_seen: datetime | None
+    missing: int
 
     @classmethod
     def of(cls, device: fleet.Device) -> "Device":

@@ -44,6 +44,7 @@ async def resident_page(request: Request, uses: Uses, viewer: SignedIn, resident
         age=resident.age(datetime.now(viewer.zone).date()),
         contacts=await people.contacts_of(uses.store, resident),
         devices=await people.devices_of(uses.store, resident),
+        readings=await people.latest_of(uses.store, resident),
         alerts=await cases.resident_alerts(uses.store, viewer, resident.id),
         tile_url=uses.tile_url,
     )
@@ -51,7 +52,9 @@ async def resident_page(request: Request, uses: Uses, viewer: SignedIn, resident
 
 @router.get("/{resident_id}/day.json")
 async def day(uses: Uses, viewer: SignedIn, resident_id: str) -> Response:
-    """The last 24 hours: {"from", "to": Unix s, "charts": as of `charts.draw`, "track": as of `charts.track`}."""
+    """The last 24 hours: {"from", "to": Unix s, "charts": as of `charts.draw`, "track": as of `charts.track`}, and
+    "last": a track with the last position, however old.
+    """
     resident = await people.view_resident(uses.store, viewer, resident_id)
     if resident is None:
         raise HTTPException(404)
@@ -63,5 +66,6 @@ async def day(uses: Uses, viewer: SignedIn, resident_id: str) -> Response:
             "to": end.timestamp(),
             "charts": draw(samples),
             "track": track(samples),
+            "last": track(await people.last_position_of(uses.store, resident)),
         }
     )

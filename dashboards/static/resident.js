@@ -7,7 +7,9 @@ const day = document.getElementById("day");
 const element = document.getElementById("map");
 const zone = day.dataset.zone;
 const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone, hourCycle: "h23" });
+const dayFormat = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeZone: zone });
 const clock = (moment) => clockFormat.format(new Date(moment));
+const when = (moment) => (Date.now() - new Date(moment) < 86_400_000 ? clock(moment) : `${dayFormat.format(new Date(moment))} ${clock(moment)}`);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const drawn = [];
 
@@ -61,11 +63,13 @@ function show(readings) {
   }
   if (!groups.length) day.append(Object.assign(document.createElement("p"), { className: "empty", textContent: day.dataset.none }));
   const saying = document.getElementById("map-said");
-  const last = readings.track[readings.track.length - 1];
+  // Without a position in the last day, the last there was.
+  const track = readings.track.length ? readings.track : readings.last;
+  const last = track[track.length - 1];
   saying.textContent = last
-    ? `${saying.dataset.last} ${clock(last.at)} · ${last.lat.toFixed(5)}, ${last.lon.toFixed(5)}${last.accuracy ? ` · ± ${Math.round(last.accuracy)} m` : ""}`
+    ? `${saying.dataset.last} ${when(last.at)} · ${last.lat.toFixed(5)}, ${last.lon.toFixed(5)}${last.accuracy ? ` · ± ${Math.round(last.accuracy)} m` : ""}`
     : saying.dataset.none;
-  trackMap(element, readings.track, clock);
+  trackMap(element, track, when);
   day.dataset.ready = "yes";
 }
 

@@ -151,6 +151,17 @@ class Town:
             " from device d left join wearing w on w.device = d.key where d.id = %s",
             at, at, *values.values(), device,
         )  # fmt: skip
+        known = {name: f"{name}_at" for name in values if name not in ("lat", "lon", "accuracy")}
+        known |= {"lat": "position_at"} if "lat" in values else {}
+        changes = "".join(f", {at} = excluded.{at}" for at in known.values())
+        changes += "".join(f", {name} = excluded.{name}" for name in values)
+        self.execute(
+            f"insert into latest (device, resident, ts, received, {names}, {', '.join(known.values())})"
+            f" select d.key, coalesce(w.resident, 0), %s, %s, {', '.join(['%s'] * (len(values) + len(known)))}"
+            " from device d left join wearing w on w.device = d.key where d.id = %s"
+            f" on conflict (device, resident) do update set ts = excluded.ts, received = excluded.received{changes}",
+            at, at, *values.values(), *([at] * len(known)), device,
+        )  # fmt: skip
 
     def day(self, device: str = "H-1") -> None:
         """A day of readings every ten minutes, with a silence of three hours in it."""
