@@ -4,6 +4,9 @@ import base64
 import binascii
 import gzip
 import io
+import json
+import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -11,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NoReturn
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -26,6 +29,9 @@ MOST_IN_FLIGHT = 1000
 """Messages without their PUBACK: the bound on what playing holds in memory."""
 ANSWER_WITHIN_S = 30.0
 GZIP = b"\x1f\x8b"
+MOST_BYTES = 65_536
+"""The contract's limit for a payload."""
+INT64 = 1 << 63
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -73,12 +79,86 @@ def read(path: Path) -> Iterator[Line]:
 
 def write(path: Path, lines: Iterable[Line]) -> int:
     """Write a capture, gzip where the name ends in .gz; how many lines."""
-    encode, count = msgspec.json.encode, 0
-    with gzip.open(path, "wb") if path.suffix == ".gz" else path.open("wb") as file:
+    count = 0
+    with recording(path) as file:
         for line in lines:
-            file.write(encode(line) + b"\n")
+            file.write(encode(line))
             count += 1
     return count
+
+
+@contextmanager
+def recording(path: Path | None) -> Iterator[BinaryIO]:
+    """A new file to write lines to, gzip where the name ends in .gz; None: standard output. InputError.
+
+    It is for its owner's eyes alone: a capture holds what people's bodies and homes say.
+    """
+    if path is None:
+        yield sys.stdout.buffer
+        return
+    try:
+        plain = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    with plain:
+        if path.suffix != ".gz":
+            yield plain
+            return
+        with gzip.open(plain, "wb") as packed:
+            yield packed  # type: ignore[misc]  # a GzipFile writes and flushes like any other
+
+
+def encode(line: Line) -> bytes:
+    """The line as it stands in the file, with its end."""
+    return msgspec.json.encode(line) + b"\n"
+
+
+def captured(at: int, topic: str, payload: bytes) -> Line:
+    """The line of a message that was received at `at` (Unix ms)."""
+    as_object = _lossless(payload)
+    return Line(at, topic, base64.b64encode(payload).decode() if as_object is None else as_object)
+
+
+def _lossless(payload: bytes) -> dict[str, Any] | None:
+    """The JSON object in `payload` where nobody could tell it from the same object written again; else None.
+
+    Only spaces, escapes and the notation of numbers may change. A name that comes twice, NaN, a number too large for
+    64 bits, half a surrogate pair, or a length at which the contract's limit is crossed would not survive.
+    """
+    if len(payload) > MOST_BYTES:
+        return None
+    try:
+        found = json.loads(
+            payload.decode(),
+            object_pairs_hook=_once_each,
+            parse_int=_int64,
+            parse_float=_finite,
+            parse_constant=_refuse,
+        )
+        if not isinstance(found, dict) or len(msgspec.json.encode(found)) > MOST_BYTES:
+            return None
+    except (ValueError, RecursionError):  # what is no UTF-8, and what cannot be written as such, are ValueErrors
+        return None
+    return found
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _refuse("twice")
+
+
+def _int64(text: str) -> int:
+    number = int(text)
+    return number if -INT64 <= number < INT64 else _refuse(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if abs(number) != float("inf") else _refuse(text)
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(text)
 
 
 def play(

@@ -59,6 +59,17 @@ def dashboard() -> None:
     call("dashboard")
 
 
+@app.command()
+def capture(
+    output: Annotated[str, typer.Option(help="File, packed where it ends in .gz; standard output if left out.")] = "",
+    topic: Annotated[list[str] | None, typer.Option(help="MQTT filter, several times; all devices' messages.")] = None,
+    count: Annotated[int, typer.Option(min=0, help="End after so many messages.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, help="End after so long.")] = 0,
+) -> None:
+    """MQTT messages as JSON lines, until stopped; `homecare simulate play` sends them again."""
+    call("capture", output=output, topics=topic or [], count=count, seconds=seconds)
+
+
 def main() -> None:
     """Entry point: one line for a person on standard error, and the right exit status."""
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")

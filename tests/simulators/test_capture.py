@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import time
 from pathlib import Path
 
@@ -81,3 +82,42 @@ async def test_refusal_and_absence_of_the_broker_are_told_apart(broker: Broker) 
 def test_numbers_keep_their_value_through_a_capture() -> None:
     payload = msgspec.json.decode(LINES[0].content())
     assert payload["values"]["heart_rate"] == 70.5
+
+
+KEPT_AS_OBJECT = [
+    b'{ "a" : 1.50, "b":[{}] }',
+    b"{}",
+    '{"a":"\u4e2d\\u4e2d"}'.encode(),
+    b'{"a":-9223372036854775808,"b":1e300}',
+]
+KEPT_AS_BYTES = [
+    b"",
+    b"[1]",
+    b"null",
+    b'{"a":1',
+    b'\xef\xbb\xbf{"a":1}',
+    b'{"a":1,"a":1}',
+    b'{"o":{"a":1,"a":2}}',
+    b'{"a":NaN}',
+    b'{"a":1e400}',
+    b'{"a":18446744073709551616}',
+    b'{"a":' + b"9" * 5000 + b"}",
+    b'{"a":"\\ud800"}',
+    b'{"a":"\xff"}',
+    b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+    b'{"a":1' + b" " * 65_536 + b"}",
+    b'{"a":[' + b",".join([b"1e15"] * 10_000) + b"]}",
+]
+
+
+@pytest.mark.parametrize("payload", KEPT_AS_OBJECT + KEPT_AS_BYTES, ids=lambda p: str(p[:30]))
+def test_payload_is_an_object_only_where_nothing_of_it_is_lost(tmp_path: Path, payload: bytes) -> None:
+    line = capture.captured(1, "t", payload)
+    capture.write(tmp_path / "c.jsonl", [line])
+    assert list(capture.read(tmp_path / "c.jsonl")) == [line]
+    if payload in KEPT_AS_OBJECT:
+        assert line.payload == json.loads(payload)
+        assert json.loads(line.content()) == json.loads(payload)
+    else:
+        assert isinstance(line.payload, str)
+        assert line.content() == payload
