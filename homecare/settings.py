@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """How many QoS 1 messages may be in flight to one session; it holds at most twice as many, whatever the broker does."""
     mqtt_ca_file: str = ""
     """CA certificate for mqtts; empty: the system's."""
+    retention_days: int = 0
+    """Days that samples and acceleration are kept, 35 at least; 0: for ever. Roll-ups, events and alerts stay."""
     tile_url: str = ""
     """Map tiles for the dashboard, like https://tiles.example.org/{z}/{x}/{y}.png; empty: maps without a background."""
 
@@ -53,8 +55,12 @@ class Settings(BaseSettings):
     @field_validator("mqtt_url")
     @classmethod
     def _mqtt(cls, value: SecretStr) -> SecretStr:
-        url = urlsplit(value.get_secret_value())
-        if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
+        try:
+            url = urlsplit(value.get_secret_value())
+            usable = url.scheme in ("mqtt", "mqtts") and bool(url.hostname) and url.port != 0
+        except ValueError:  # its words may hold part of the password
+            usable = False
+        if not usable:
             raise ValueError("must look like mqtt://user:password@host:1883 or mqtts://…")
         return value
 
@@ -104,6 +110,13 @@ class Settings(BaseSettings):
     def _receive_maximum(cls, value: int) -> int:
         if not 1 <= value <= 65535:
             raise ValueError("must be 1 to 65535")
+        return value
+
+    @field_validator("retention_days")
+    @classmethod
+    def _retention(cls, value: int) -> int:
+        if value != 0 and not 35 <= value <= 36_500:
+            raise ValueError("must be 0 (for ever), or 35 to 36500 days")
         return value
 
     def address(self, default_port: int) -> tuple[str, int]:

@@ -35,3 +35,7 @@ MISSING = Gauge("homecare_ingest_missing_messages", "Messages missing now, event
 INCOMPLETE_DEVICES = Gauge("homecare_ingest_incomplete_devices", "Devices with a message missing now; of all shards")
 LATEST_WAITING = Gauge("homecare_ingest_latest_waiting", "Samples committed and not yet written as the latest")
 UPKEEP_FAILURES = Counter("homecare_ingest_upkeep_failures", "Times a piece of upkeep could not be done", ["what"])
+ROLLED_UP_UNTIL = Gauge(
+    "homecare_ingest_rolled_up_until_seconds",
+    "Up to when (Unix time) hours are rolled up, where the product keeps them",
+)

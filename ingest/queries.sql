@@ -239,3 +239,66 @@ where now.device = s.device and s.boot < now.boot and s.changed_at < clock_times
 
 -- name: count_missing
 select coalesce(sum(missing), 0)::bigint, count(distinct device) from device_missing where missing > 0
+
+-- name: rollups_kept_by
+select kept_by from rollup_state
+
+-- name: hold_rollups
+-- No hour is closed until the end of this transaction.
+select pg_advisory_xact_lock_shared(0x726f6c6c)
+
+-- name: mark_rollups
+-- Samples of these hours are being stored; what is rolled up already must be made anew.
+insert into rollup_due (device, hour)
+select h.device, h.hour from unnest(%(device)s::int[], %(hour)s::timestamptz[]) as h (device, hour)
+where h.hour < (select marked_until from rollup_state)
+order by 1, 2
+on conflict do nothing
+
+-- name: lock_rollups
+select pg_advisory_xact_lock(0x726f6c6c)
+
+-- name: begin_hour
+-- The next hour that is long enough over; from now on, whatever is stored of it is marked.
+update rollup_state set marked_until = closed_until + interval '1 hour'
+where closed_until + interval '1 hour' <= clock_timestamp() - make_interval(mins => %(lag_min)s)
+returning closed_until, next_device
+
+-- name: next_devices
+select array_agg(key order by key) from (select key from device where key > %(after)s order by key limit %(most)s) d
+
+-- name: rollup_hour
+select rollup_hour(%(hour)s, %(devices)s::int[])
+
+-- name: rollup_progress
+update rollup_state set next_device = %(device)s
+
+-- name: end_hour
+update rollup_state set closed_until = marked_until, next_device = 0
+
+-- name: take_due
+-- Hours that nobody rolls up any more, because their samples were dropped, are only taken off.
+delete from rollup_due where (device, hour) in (
+    select device, hour from rollup_due where hour < (select closed_until from rollup_state)
+    order by hour, device limit %(most)s for update skip locked)
+returning device, hour, %(days)s::int = 0 or hour > clock_timestamp() - make_interval(days => %(days)s) as kept
+
+-- name: is_hypertable
+select exists (select from pg_extension where extname = 'timescaledb')
+
+-- name: retention_policy
+select remove_retention_policy({table}, if_exists => true)
+
+-- name: add_retention_policy
+select add_retention_policy({table}, drop_after => make_interval(days => {days}))
+
+-- name: drop_chunks
+select count(*) from drop_chunks({table}, older_than => clock_timestamp() - make_interval(days => {days}))
+
+-- name: delete_old
+-- Some at a time, so that nobody waits long.
+delete from {table} where ctid = any(array(
+    select ctid from {table} where ts < clock_timestamp() - make_interval(days => {days}) limit {most}))
+
+-- name: delete_old_notes
+delete from wrong_clock_message where received < clock_timestamp() - make_interval(days => %(days)s)

@@ -13,13 +13,13 @@ import psycopg
 from psycopg import AsyncConnection, sql
 
 from homecare.checked import Checked
-from homecare.clock import to_datetime
+from homecare.clock import to_datetime, wall_clock
 from homecare.database import load_queries, unavailable
 from homecare.errors import DatabaseUnavailable, HomecareError
 from homecare.messages import AccelerationWindow, Rejection, Status
 from homecare.samples import Samples
 from homecare.triggers import Trigger
-from ingest import repeats
+from ingest import repeats, rollups
 from ingest.arrivals import Array
 from ingest.connection import LiveConnection, WriterConnection
 from ingest.counting import Counting
@@ -70,6 +70,7 @@ class Store:
         self._reader = reader
         self._wrong_clocks = WrongClocks()
         self._expect_repeats = False
+        self._keeps_rollups = False
         self.counting = Counting(str(writer.shard))
 
     async def load(self) -> None:
@@ -77,6 +78,7 @@ class Store:
         db = await self._reader.get()
         with unavailable():
             await self._wrong_clocks.load(db)
+            self._keeps_rollups = await rollups.kept_by_product(db)
             entries = await self.counting.load(db)
             await self._gather_latest(db, entries[has_samples(entries)])
 
@@ -153,6 +155,8 @@ class Store:
                 await db.execute(QUERIES["add_unknown_devices"], merge_strangers(checked.strangers))
             await _keep_statuses(db, checked.statuses)
             counted = await self.counting.write(db, checked, repeats_of)
+            if self._keeps_rollups:
+                await rollups.mark(db, checked.samples, wall_clock())
         self.counting.keep(counted, checked.samples)
         written.repeated = len(checked.samples) - written.samples + len(checked.windows) - written.windows
         return written

@@ -30,6 +30,7 @@ from ingest.connection import LiveConnection, WriterConnection
 from ingest.counting import Counting
 from ingest.pipeline import Lane
 from ingest.restore import restore
+from ingest.rollups import RollUps
 from ingest.shards import Shard
 from ingest.store import Store
 from ingest.upkeep import Upkeep
@@ -115,6 +116,9 @@ class Ingest:
                 "listen": self._listen(lane),
                 "upkeep": upkeep.run(),
             }
+            if self.shard.index == 1:
+                connection = LiveConnection(self._url, f"homecare-ingest {self.shard} rollups")
+                tasks["rollups"] = RollUps(connection, self.settings.retention_days).run()
             await run_tasks(asyncio.Event(), tasks)
 
     async def close(self) -> None:
