@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager, contextmanager
 import psycopg
 import structlog
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from homecare.errors import DatabaseUnavailable, NotMigrated
+from homecare.errors import DatabaseUnavailable, NotMigrated, SettingsError
 
 log = structlog.get_logger()
 MIGRATION_LOCK = 0x686F6D65
@@ -27,9 +28,11 @@ def migrate(url: str) -> list[str]:
     """Bring the database to the current schema, each migration in a transaction of its own; returns those applied.
 
     Raises:
+        SettingsError: `url` is none.
         DatabaseUnavailable: it cannot be reached.
         NotMigrated: an applied migration differs from this program's, or is unknown to it.
     """
+    check_database_url(url)
     applied = []
     with unavailable(), psycopg.connect(url, autocommit=True) as db:
         db.add_notice_handler(lambda notice: log.warning("migrate", notice=notice.message_primary))
@@ -62,8 +65,19 @@ def require_migrated(db: psycopg.Connection) -> None:
         raise NotMigrated(missing, [])
 
 
+def check_database_url(url: str) -> None:
+    """SettingsError where libpq cannot read it; neither it nor the password in it is shown."""
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise SettingsError(
+            "HOMECARE_DATABASE_URL", "must look like postgresql://user:password@host:5432/database"
+        ) from None
+
+
 def check_database(url: str) -> None:
-    """At a process's start: reachable and migrated, else DatabaseUnavailable or NotMigrated."""
+    """At a process's start: reachable and migrated, else SettingsError, DatabaseUnavailable or NotMigrated."""
+    check_database_url(url)
     with unavailable(), psycopg.connect(url, autocommit=True, connect_timeout=5) as db:
         require_migrated(db)
 

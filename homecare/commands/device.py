@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 import typer
 
-from homecare.commands.directory import setting
+from homecare.commands.directory import database_url, setting
 from homecare.errors import InputError, SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Devices and their passwords.")
@@ -29,7 +29,7 @@ def add(
     from homecare.directory import entries, files, store
     from homecare.secrets import Vault
 
-    url = setting("HOMECARE_DATABASE_URL")
+    url = database_url()
     password = None if ":" in device else new_password()
     entry: dict[str, Any] = {"id": device, "area": area, "kind": kind, "interval_s": interval, "password": password}
     if wearer:
@@ -60,7 +60,7 @@ def renew(device: Annotated[str, typer.Argument(help="A registered device's id."
 
     check_user(device)
     password = new_password()
-    store.renew_password(setting("HOMECARE_DATABASE_URL"), device, password)
+    store.renew_password(database_url(), device, password)
     print(f"user      {device}\npassword  {password}\nIt is shown this once. {NEXT}")
 
 
@@ -77,7 +77,7 @@ def passwords(
     backend = urlsplit(setting("HOMECARE_MQTT_URL"))
     if not backend.username or not backend.password:
         raise SettingsError("HOMECARE_MQTT_URL", "must hold user and password, like mqtt://homecare:…@host")
-    hashes = store.mqtt_passwords(setting("HOMECARE_DATABASE_URL"))
+    hashes = store.mqtt_passwords(database_url())
     servers = {unquote(backend.username): hash_password(unquote(backend.password))}
     if traccar := os.environ.get("HOMECARE_TRACCAR_PASSWORD"):
         servers[TRACCAR_USER] = hash_password(traccar)

@@ -20,6 +20,15 @@ def setting(name: str) -> str:
     return value
 
 
+def database_url() -> str:
+    """HOMECARE_DATABASE_URL. Raises SettingsError."""
+    from homecare.database import check_database_url
+
+    url = setting("HOMECARE_DATABASE_URL")
+    check_database_url(url)
+    return url
+
+
 def open_vault() -> Vault:
     """The vault of HOMECARE_SECRET_KEY. Raises SettingsError."""
     key = setting("HOMECARE_SECRET_KEY")
@@ -35,7 +44,7 @@ def import_(
     """Write a file's entries to the database, all or nothing; importing it twice changes nothing."""
     from homecare.directory import files, store
 
-    url, vault = setting("HOMECARE_DATABASE_URL"), open_vault()
+    url, vault = database_url(), open_vault()
     counts = store.import_directory(url, files.read(file), vault)
     if not counts:
         raise InputError(f"{file}: holds no entries")
@@ -51,6 +60,6 @@ def export(
     """Write what is in force now to files that `import` reads. Passwords stay hashes."""
     from homecare.directory import files, store
 
-    directory = store.export_directory(setting("HOMECARE_DATABASE_URL"), open_vault() if secrets else None)
+    directory = store.export_directory(database_url(), open_vault() if secrets else None)
     files.write(file, directory)
     print(f"wrote {file}")

@@ -5,7 +5,7 @@ import pytest
 from psycopg import errors
 
 from homecare.database import check_database, migrate, migrations
-from homecare.errors import DatabaseUnavailable, NotMigrated
+from homecare.errors import DatabaseUnavailable, NotMigrated, SettingsError
 from homecare.messages import RejectionReason
 from homecare.metrics import METRICS
 
@@ -32,6 +32,15 @@ def test_a_database_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(DatabaseUnavailable) as caught:
         migrate("postgresql://nobody@127.0.0.1:1/none?connect_timeout=2")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["pw-that-must-not-show", "postgresql://care:pw-that-must-not-show@[::1/care"])
+def test_an_address_that_is_none_is_a_wrong_setting_and_is_not_shown(url: str) -> None:
+    for use in (check_database, migrate):
+        with pytest.raises(SettingsError) as caught:
+            use(url)
+        assert caught.value.setting == "HOMECARE_DATABASE_URL"
+        assert "must-not-show" not in str(caught.value)
 
 
 def test_samples_go_to_a_hypertable_where_timescaledb_is(database_url: str) -> None:

@@ -46,6 +46,8 @@ def test_a_missing_setting_is_named(name: str, monkeypatch: pytest.MonkeyPatch) 
     [
         ("HOMECARE_MQTT_URL", "http://homecare:pw-that-must-not-show@127.0.0.1"),
         ("HOMECARE_MQTT_URL", "mqtt://"),
+        ("HOMECARE_MQTT_URL", "mqtt://homecare:must-not-show/pw@127.0.0.1:1883"),
+        ("HOMECARE_MQTT_URL", "mqtt://homecare@127.0.0.1:99999"),
         ("HOMECARE_PUBLIC_URL", "care.example.org"),
         ("HOMECARE_SECRET_KEY", "pw-that-must-not-show"),
         ("HOMECARE_LISTEN", "8000"),
