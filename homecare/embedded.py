@@ -39,6 +39,11 @@ DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "QUIT")
 # Mounted over folders every system has, seen by the server alone: $1 the wheel's folder, $2 ours, then the program.
 ENTER = 'mount --bind "$1" /mnt && mount --bind "$2" /srv && shift 2 && exec "$@"'
 
+OPEN_FOLDERS = (
+    "root may not mount here, so give the demo folders that everybody may enter: --data /srv/homecare-demo, "
+    "and this project not below a closed home"
+)
+
 
 class EmbeddedPostgres:
     """One cluster in `directory` with the superuser `postgres` and a database `homecare`.
@@ -152,7 +157,8 @@ class EmbeddedPostgres:
         )
         self.log.write_text(made.stdout)
         if made.returncode != 0:
-            raise DatabaseUnavailable(f"no PostgreSQL cluster could be made: {self._tail()}")
+            advice = f"; {OPEN_FOLDERS}" if self._hidden() and "unshare" in made.stdout else ""
+            raise DatabaseUnavailable(f"no PostgreSQL cluster could be made: {self._tail()}{advice}")
 
     def _inside(self, name: str) -> str:
         """A path below `directory` as the server sees it."""

@@ -23,10 +23,12 @@ async def run_tasks(stop: asyncio.Event, tasks: Mapping[str, Coroutine[Any, Any,
     """
     running = {asyncio.create_task(task, name=name) for name, task in tasks.items()}
     stopper = asyncio.create_task(stop.wait(), name="stop")
+    told: asyncio.Task[Any] | None = None
     try:
         done, _ = await asyncio.wait({*running, stopper}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {stopper}:
+        for task in done & running:
             if not stop.is_set():
+                told = task  # whoever called learns of this one by the exception
                 task.result()
                 raise HomecareError(f"task {task.get_name()} ended by itself")
     finally:
@@ -38,7 +40,7 @@ async def run_tasks(stop: asyncio.Event, tasks: Mapping[str, Coroutine[Any, Any,
             for task in stuck:
                 log.error("task_stuck", task=task.get_name())
         for task in running:
-            if task.done() and not task.cancelled() and (error := task.exception()):
+            if task is not told and task.done() and not task.cancelled() and (error := task.exception()):
                 log.error("task_failed", task=task.get_name(), error=str(error), kind=type(error).__name__)
 
 

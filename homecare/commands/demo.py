@@ -62,6 +62,8 @@ def command(check: bool = False, data: str = "") -> int:
         from homecare.commands.demo_check import check_demo
 
         with tempfile.TemporaryDirectory(prefix="homecare-demo-", ignore_cleanup_errors=True) as folder:
+            # Entered by the database's own user, who is nobody; what is secret in it is closed by itself.
+            Path(folder).chmod(0o711)
             return check_demo(Path(data) if data else Path(folder) / "data")
     return run(_Demo(Folder(Path(data).expanduser() if data else default_folder())).main)
 

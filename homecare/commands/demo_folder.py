@@ -48,8 +48,9 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (path / "logs").mkdir(exist_ok=True)
+            # Others may enter, so that the database's user reaches its own folder, but not look around.
+            path.mkdir(parents=True, exist_ok=True, mode=0o711)
+            (path / "logs").mkdir(exist_ok=True, mode=0o700)
             self._lock: IO[str] = (path / "lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
