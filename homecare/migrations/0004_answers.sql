@@ -151,24 +151,29 @@ create function alert_cancel(p_alert uuid, p_actor text, p_how text, p_note text
 $$;
 
 create function alert_clear(p_alert uuid, p_at timestamptz) returns text language plpgsql as $$
-declare a alert;
+declare
+    a alert; of_device boolean;
 begin
     select * into a from alert where id = p_alert for update;
     if not found then return 'unknown'; end if;
     if a.state in ('resolved', 'cancelled') then return 'closed'; end if;
-    -- A device that is back needs nobody; a person whose reading is back within limits still does.
-    if a.kind in ('silence', 'battery', 'device', 'outage') then
-        update alert set cleared_at = p_at where id = p_alert;
-        return alert_close(p_alert, 'resolved', 'system', 'cleared', 'technical', null);
-    end if;
-    -- One case may hold several series, systolic and diastolic: it is over when the last word on each is "cleared".
+    of_device := a.kind in ('silence', 'battery', 'device', 'outage');
+    -- One case may hold several series, systolic and diastolic, or several devices of one person: it is over when the last
+    -- word on each is "cleared". Of a device's own state the last word is the last, whether a reading or an event said it.
     if exists (
-        select from (select distinct on (device, metric, evidence ->> 'side') state from trigger where alert = p_alert
-                     order by device, metric, evidence ->> 'side', id desc) series
+        select from (
+            select distinct on (device, series) state
+            from (select id, device, state, case when not of_device then concat_ws(' ', metric, evidence ->> 'side') end as series
+                  from trigger where alert = p_alert) of_case
+            order by device, series, id desc) last_words
         where state = 'raised') then
         return 'partly_cleared';
     end if;
     update alert set cleared_at = p_at where id = p_alert;
+    -- A device that is back needs nobody; a person whose reading is back within limits still does.
+    if of_device then
+        return alert_close(p_alert, 'resolved', 'system', 'cleared', 'technical', null);
+    end if;
     insert into log (alert, actor, action, detail)
     values (p_alert, 'system', 'alert.cleared', jsonb_build_object('at', p_at));
     return 'cleared';

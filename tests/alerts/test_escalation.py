@@ -246,6 +246,27 @@ async def test_a_device_that_is_back_needs_nobody(house: House, db: AsyncConnect
     assert (await row(db, "select outcome, closed_by from alert")) == {"outcome": "technical", "closed_by": "system"}
 
 
+async def test_one_of_two_devices_that_is_back_leaves_the_case_to_the_other(
+    house: House, db: AsyncConnection, database_url: str
+) -> None:
+    second = await house.directory.add_device("H-2", wearer=house.resident)
+    insert = (
+        "insert into trigger (key, at, rule, version, kind, metric, severity, state, device, resident, evidence, zh, en)"
+        " values (%s, now(), 'battery', 1, 'battery', %s, 'warning', %s, %s, %s, '{}', '电量低', 'Low battery')"
+    )
+    async with running(database_url):
+        # The device's own word, and its reading.
+        await db.execute(insert, ["t1", None, "raised", house.device, house.resident])
+        await db.execute(insert, ["t2", "battery", "raised", house.device, house.resident])
+        await db.execute(insert, ["t3", "battery", "raised", second, house.resident])
+        await until(db, "select triggers = 3 from alert")
+        await db.execute(insert, ["t4", "battery", "cleared", house.device, house.resident])
+        await until(db, "select count(*) = 0 from trigger where handled_at is null")
+        assert (await row(db, "select state, cleared_at from alert")) == {"state": "open", "cleared_at": None}
+        await db.execute(insert, ["t5", "battery", "cleared", second, house.resident])
+        await until(db, "select state = 'resolved' from alert")
+
+
 async def test_triggers_of_many_devices_are_taken_in_by_two_instances_once_each(
     directory: Directory, db: AsyncConnection, database_url: str
 ) -> None:
