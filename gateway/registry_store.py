@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, cast
 
 import structlog
@@ -18,6 +18,7 @@ from homecare.wakeups import Wakeups
 log = structlog.get_logger()
 CHANNEL: Final = "homecare_directory"
 POLL_S: Final = 30.0
+AT_ONCE: Final = 5_000
 PACE_S: Final = 1.0
 """At least this long between two looks: every status that is stored is a change of a device, too."""
 _QUERIES: Final = load_queries("gateway")
@@ -77,8 +78,8 @@ Residents = list[tuple[int, str, str | None]]
 async def _read(
     db: AsyncConnection[Any], since: float | None
 ) -> tuple[list[RegisteredDevice], Residents, list[str], tuple[int, ...]]:
-    devices = [_device(row) for row in await _rows(db, "devices_changed", since)]
-    residents: Residents = await _rows(db, "residents_changed", since)
+    devices = [_device(row) async for row in _stream(db, "devices_changed", since)]
+    residents: Residents = [row async for row in _stream(db, "residents_changed", since)]
     areas = [code for (code,) in await _rows(db, "areas", None)]
     (size,) = await _rows(db, "size", None)
     return devices, residents, areas, size
@@ -87,6 +88,13 @@ async def _read(
 async def _rows(db: AsyncConnection[Any], query: str, since: float | None) -> list[Any]:
     cursor = await db.execute(_QUERIES[query].encode(), {"since": since})
     return await cursor.fetchall()
+
+
+async def _stream(db: AsyncConnection[Any], query: str, since: float | None) -> AsyncIterator[Any]:
+    """Rows of a result that may be as long as the directory: the whole of it is never held beside what is made of it."""
+    async with db.cursor() as cursor:
+        async for row in cursor.stream(_QUERIES[query].encode(), {"since": since}, size=AT_ONCE):
+            yield row
 
 
 def _device(row: tuple[Any, ...]) -> RegisteredDevice:
