@@ -25,7 +25,9 @@ BROKER_FILE = "broker.url"
 
 
 def default_folder() -> Path:
-    """Where the demo's data survives."""
+    """Where the demo's data survives. Root's own home is closed to the database's user, so root's is the system's place."""
+    if os.geteuid() == 0 and not os.environ.get("XDG_DATA_HOME"):
+        return Path("/var/lib/homecare-demo")
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "homecare-demo"
 
 
