@@ -74,7 +74,7 @@ SEXES = {"f": _("female"), "m": _("male"), "x": _("other")}
 ACTIONS = {
     "alert.opened": _("Alert opened"),
     "alert.joined": _("Another trigger joined"),
-    "alert.reopened": _("Open again: it got worse"),
+    "alert.reopened": _("Open again: it got worse or came again"),
     "alert.acknowledged": _("Acknowledged"),
     "alert.resolved": _("Resolved"),
     "alert.cancelled": _("Taken back"),

@@ -91,6 +91,10 @@ begin
         if alert_reopen(alert_id, 'severity') = 'open' and a.state = 'open' then
             update escalation set next_at = clock_timestamp() where alert = alert_id;
         end if;
+    elsif outcome = 'merged' and t.severity = 'critical' and a.acknowledged_at < clock_timestamp() - interval '10 minutes' then
+        -- Pressed again while help is on its way tells nothing new. Later, or on a case that nobody closed, it is another
+        -- call for help, and must not join in silence.
+        perform alert_reopen(alert_id, 'again');
     end if;
 end $$;
 

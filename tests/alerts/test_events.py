@@ -57,6 +57,24 @@ async def test_an_event_that_comes_again_changes_nothing_and_is_told_so(
     assert len(await rows(db, "select * from event")) == 1
 
 
+async def test_an_sos_long_after_the_acknowledgement_calls_people_again(
+    directory: Directory, db: AsyncConnection, database_url: str
+) -> None:
+    key = await directory.add_device("H-1")
+    state = "select state from alert"
+    async with running(database_url) as service:
+        await service.broker.send(event("sos", 1, key=key))
+        await db.execute("select alert_acknowledge(id, 'operator:li', 'page', '') from alert")
+        await service.broker.send(event("sos", 2, key=key))
+        assert (await row(db, state))["state"] == "acknowledged"
+        await db.execute("update alert set acknowledged_at = acknowledged_at - interval '11 minutes'")
+        await service.broker.send(event("sos", 3, key=key))
+        assert (await row(db, state))["state"] == "open"
+        await until(db, "select count(*) = 2 from notification where channel_kind = 'console'")
+    assert [ack[2] for ack in service.broker.acks] == ["opened", "merged", "merged"]
+    assert (await row(db, "select detail from log where action = 'alert.reopened'"))["detail"] == {"reason": "again"}
+
+
 async def test_a_hundred_presses_of_one_resident_at_once_are_one_alert(
     directory: Directory, db: AsyncConnection, database_url: str
 ) -> None:
