@@ -27,8 +27,11 @@ class NotMigrated(HomecareError):
     """The database lacks migrations this program needs, or has some it does not know."""
 
     def __init__(self, missing: list[str], unknown: list[str]) -> None:
-        what = f"missing {', '.join(missing)}" if missing else f"has {', '.join(unknown)}, unknown to this program"
-        super().__init__(f"database schema: {what}; run `homecare migrate`")
+        super().__init__(
+            f"database schema: missing {', '.join(missing)}; run `homecare migrate`"
+            if missing
+            else f"database schema: has {', '.join(unknown)} of another version of this program; run that one"
+        )
         self.missing, self.unknown = missing, unknown
 
 
