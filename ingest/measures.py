@@ -25,6 +25,9 @@ COMMIT_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60),
 )
 BACKLOG = Gauge("homecare_ingest_backlog_messages", "Messages taken from the source and not yet acknowledged")
+OLDEST = Gauge(
+    "homecare_ingest_oldest_unacknowledged_seconds", "How long the oldest message taken waits for its acknowledgement"
+)
 HEARD_UNTIL = Gauge(
     "homecare_ingest_heard_until_seconds", "Up to when (Unix time) silence was told; stands still while it cannot be"
 )

@@ -5,6 +5,7 @@ The stages before the store work on the next batch while this one is written; on
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -118,6 +119,10 @@ class Lane:
         self._hearing = Hearing()
         self._sweep_s = sweep_s
         self._ready: asyncio.Queue[Work] = asyncio.Queue(AHEAD)
+        self._in_hand: deque[Work] = deque()
+        """Batches that are taken and not yet acknowledged, the oldest first."""
+        measures.BACKLOG.set_function(lambda: sum(len(work.messages) for work in self._in_hand))
+        measures.OLDEST.set_function(self._oldest_s)
         self.stages: tuple[tuple[Stage, ...], tuple[Stage, ...]] = (
             (self._check, self._drop_repeats, self._apply_rules),
             (self._store, self._acknowledge),
@@ -128,6 +133,7 @@ class Lane:
         """Until cancelled; then what was taken is finished, if the database lets it within `DRAIN_S`."""
         # What an earlier run could not finish was not acknowledged, so it comes again.
         self._ready, self._hearing = asyncio.Queue(AHEAD), Hearing()
+        self._in_hand.clear()
         self._writing.forget()
         async with asyncio.TaskGroup() as group:
             finishing = group.create_task(self._finish(), name="finish")
@@ -143,7 +149,7 @@ class Lane:
     async def _take(self, batch: Batch) -> None:
         work = Work(batch.messages, batch.acknowledge)
         measures.BATCH_MESSAGES.observe(len(work.messages))
-        measures.BACKLOG.inc(len(work.messages))
+        self._in_hand.append(work)
         self._hearing.taken(self._clock(), full=len(work.messages) >= MOST_MESSAGES)
         before, _ = self.stages
         for stage in before:
@@ -158,7 +164,8 @@ class Lane:
             work = await self._ready.get()
             for stage in after:
                 await stage(work)
-            measures.BACKLOG.dec(len(work.messages))
+            if work.messages:
+                self._in_hand.popleft()
             self._ready.task_done()
 
     async def _drain(self, finishing: asyncio.Task[None]) -> None:
@@ -190,6 +197,10 @@ class Lane:
     async def _acknowledge(self, work: Work) -> None:
         work.acknowledge()
         measures.MESSAGES.inc(len(work.messages))
+
+    def _oldest_s(self) -> float:
+        """Since when the oldest message in hand waits for its acknowledgement, seconds."""
+        return max(0.0, (self._clock() - self._in_hand[0].messages[0].received) / 1000) if self._in_hand else 0.0
 
     async def _sweep(self, source: Source) -> None:
         """Who is silent; told only while everybody would be heard. Sweeps are stored in line with the batches."""

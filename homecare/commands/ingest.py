@@ -9,6 +9,7 @@ import structlog
 
 from alerts.rules.engine import Engine
 from alerts.rules.pack import load_pack
+from gateway import broker_watch
 from gateway.edge import Edge
 from gateway.native import NATIVE
 from gateway.registry import Registry
@@ -119,6 +120,7 @@ class Ingest:
             if self.shard.index == 1:
                 connection = LiveConnection(self._url, f"homecare-ingest {self.shard} rollups")
                 tasks["rollups"] = RollUps(connection, self.settings.retention_days).run()
+                tasks["watch"] = self._watch()
             await run_tasks(asyncio.Event(), tasks)
 
     async def close(self) -> None:
@@ -159,6 +161,24 @@ class Ingest:
             await session.close()
             connecting.cancel()
             await asyncio.wait({connecting})
+
+    async def _watch(self) -> None:
+        """What the broker says of itself; measurements do not depend on it."""
+        settings = self.settings
+        session = Session(
+            settings.mqtt_url.get_secret_value(),
+            client_id=private_name(settings.secret_key.get_secret_value(), f"homecare-watch-{settings.instance}"),
+            filters=broker_watch.FILTERS,
+            ca_file=settings.mqtt_ca_file,
+            session_expiry_s=0,
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(broker_watch.keep_connected(session), name="watch session")
+                group.create_task(broker_watch.follow(session), name="watch")
+            await asyncio.Event().wait()
+        finally:
+            await session.close()
 
     def _open_session(self) -> Session:
         settings = self.settings

@@ -3,11 +3,12 @@
 import asyncio
 import base64
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import aiomqtt
 import msgspec
 import psycopg
@@ -17,7 +18,7 @@ from homecare.broker import Broker
 from homecare.clock import to_datetime, wall_clock
 from tests.acceptance.waiting import fetch, until
 from tests.services.postgres import TimescaleServer
-from tests.services.processes import Processes
+from tests.services.processes import HomecareProcess, Processes
 
 AREA = "990101"
 SEQS = "select seq, count(*) from sample group by seq order by seq"
@@ -382,3 +383,29 @@ async def test_missing_messages_are_known_and_closed_across_kill_and_events_are_
         await until(database_url, gaps, [])
     assert fetch(database_url, "select flags & 2 from sample where seq = 6") == [(2,)]
     assert await process.stop() == 0
+
+
+async def test_it_says_what_the_broker_dropped_and_how_long_messages_wait(
+    processes: Processes, broker: Broker, timescale: TimescaleServer
+) -> None:
+    process = await processes.start("ingest")
+    assert await figure(process, "homecare_broker_connected_clients", lambda value: value >= 2)
+    assert await figure(process, "homecare_broker_dropped_messages", lambda value: value >= 0)
+    timescale.kill()
+    async with publisher(broker) as client:
+        await send(client, "telemetry", reading(1))
+    assert await figure(process, "homecare_ingest_oldest_unacknowledged_seconds", lambda value: value > 0.5)
+    assert await figure(process, "homecare_ingest_backlog_messages", lambda value: value == 1)
+    timescale.start()
+    assert await figure(process, "homecare_ingest_backlog_messages", lambda value: value == 0)
+
+
+async def figure(process: HomecareProcess, name: str, wanted: Callable[[float], bool], within: float = 30.0) -> bool:
+    """Wait until /metrics has it so."""
+    async with asyncio.timeout(within), aiohttp.ClientSession() as http:
+        while True:
+            async with http.get(process.url + "/metrics") as answer:
+                lines = (await answer.text()).splitlines()
+            if any(wanted(float(line.split()[1])) for line in lines if line.startswith(name + " ")):
+                return True
+            await asyncio.sleep(0.1)
