@@ -19,7 +19,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from alerts import meters, store
-from alerts.store import Recorded
+from alerts.store import URGENT, Recorded
 from homecare.checked import Checked
 from homecare.database import unavailable
 from homecare.errors import BrokerUnavailable, DatabaseUnavailable
@@ -28,7 +28,6 @@ from homecare.tasks import retry
 from homecare.triggers import Trigger
 
 log = structlog.get_logger()
-URGENT = frozenset({"sos", "fall"})
 URGENT_WORKERS = 4
 WORKERS = 2
 PUBLISH_S = 5.0

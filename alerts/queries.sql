@@ -14,7 +14,7 @@ on conflict (device_id, boot, seq) do nothing
 returning id
 
 -- name: known_event
-select alert from event where device_id = %(device_id)s and boot = %(boot)s and seq = %(seq)s
+select alert, event, ts, flags from event where device_id = %(device_id)s and boot = %(boot)s and seq = %(seq)s
 
 -- name: insert_sample
 -- What came with an event, as a sample like any other; the metrics are the contract's, in its order.

@@ -1,6 +1,7 @@
 """Events and triggers into the database, and the alerts they open: every function runs within its caller's transaction."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -21,6 +22,9 @@ Q = load_queries("alerts")
 State = Literal["opened", "merged", "duplicate", "recorded"]
 """What became of an event, as the device is told."""
 Begin = Callable[[AsyncConnection, UUID], Awaitable[None]]
+URGENT = frozenset({"sos", "fall"})
+OTHER_EVENT = timedelta(hours=1)
+"""A device may put a new time on each repeat, but it repeats until it is told."""
 
 
 class Recorded(NamedTuple):
@@ -61,6 +65,9 @@ async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | Non
     inserted = await one(db, "insert_event", _event_values(event))
     if inserted is None:
         known = await one(db, "known_event", _name(event))
+        if event.event in URGENT and _is_another(event, known):
+            nameless = msgspec.structs.replace(event, boot=None, seq=None, flags=event.flags | Flag.SALVAGED)
+            return await record_event(db, nameless, trigger, begin)
         return Recorded(known.alert, "duplicate")
     if origin.device_key is not None and not event.forwarded and (event.values or event.position):
         await run(db, "insert_sample", _sample_values(event))
@@ -83,6 +90,12 @@ async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | Non
     if asks:
         await run(db, "ask_position", {"device": origin.device_key, "alert": raised.alert_id})
     return Recorded(raised.alert_id, raised.outcome, asks)
+
+
+def _is_another(event: Event, known: Any) -> bool:
+    """Whether a device that lost its count gave a new event the name of the `known` one: then it is no repeat of that."""
+    told = not (event.flags | known.flags) & Flag.WRONG_CLOCK
+    return bool(known.event != event.event or (told and abs(to_datetime(event.ts) - known.ts) >= OTHER_EVENT))
 
 
 async def write_log(

@@ -57,6 +57,21 @@ async def test_an_event_that_comes_again_changes_nothing_and_is_told_so(
     assert len(await rows(db, "select * from event")) == 1
 
 
+async def test_an_sos_is_no_repeat_of_an_older_event_whose_name_it_bears(
+    directory: Directory, db: AsyncConnection, database_url: str
+) -> None:
+    """A device that lost its count: `boot` and `seq` begin anew."""
+    key = await directory.add_device("H-1")
+    async with running(database_url) as service:
+        await service.broker.send(event("check_in", 1, key=key), event("sos", 2, key=key, ago_ms=7_200_000))
+        await service.broker.send(event("sos", 1, key=key))
+        await service.broker.send(event("sos", 2, key=key))
+        await service.broker.send(event("check_in", 2, key=key))
+    assert sorted(service.broker.acks[:2], key=lambda ack: ack[0])[1][2] == "opened"
+    assert [ack[2] for ack in service.broker.acks[2:]] == ["merged", "merged", "duplicate"]
+    assert (await row(db, "select triggers from alert"))["triggers"] == 3
+
+
 async def test_an_sos_long_after_the_acknowledgement_calls_people_again(
     directory: Directory, db: AsyncConnection, database_url: str
 ) -> None:
