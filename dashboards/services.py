@@ -11,7 +11,7 @@ from starlette.requests import Request
 from dashboards.announcements import Announcements
 from dashboards.rendering import Templates
 from dashboards.store import Store
-from dashboards.throttle import Throttle
+from dashboards.throttle import FREE_OF_ADDRESS, Throttle
 from homecare.health import Check
 from homecare.secrets import Vault
 
@@ -31,6 +31,8 @@ class Services:
     tile_url: str = ""
     templates: Templates = field(default_factory=Templates)
     throttle: Throttle = field(default_factory=Throttle)
+    """By address and login."""
+    addresses: Throttle = field(default_factory=lambda: Throttle(free=FREE_OF_ADDRESS))
     passwords: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PASSWORDS_AT_ONCE))
 
 

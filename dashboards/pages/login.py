@@ -56,8 +56,8 @@ async def sign_in(
 ) -> Response:
     await require_proof(request, request.cookies.get(LOGIN_COOKIE, ""))
     address = request.client.host if request.client else ""
-    keys = (f"{address} {login}", address)
-    if (wait := uses.throttle.wait_s(*keys)) > 0:
+    key = f"{address} {login}"
+    if (wait := max(uses.throttle.wait_s(key), uses.addresses.wait_s(address))) > 0:
         LOGINS.labels("throttled").inc()
         return _form(request, uses, next, "wait", int(wait) + 1, login)
     operator = await find_operator(uses.store, login)
@@ -65,11 +65,13 @@ async def sign_in(
         stored = operator.password_hash if operator else None
         right = await asyncio.to_thread(verify_password, stored, password)
     if operator is None or not right:
-        uses.throttle.failed(*keys)
+        uses.throttle.failed(key)
+        uses.addresses.failed(address)
         LOGINS.labels("wrong").inc()
         log.info("login_refused", known=operator is not None)
         return _form(request, uses, next, "wrong", login=login)
-    uses.throttle.succeeded(*keys)
+    uses.throttle.succeeded(key)
+    uses.addresses.succeeded(address)
     LOGINS.labels("right").inc()
     response = RedirectResponse(_local(next), 303)
     keep_session(response, uses, await begin_session(uses.store, operator))

@@ -3,7 +3,7 @@
 import pytest
 
 from dashboards.passwords import generate_password, hash_password, verify_password
-from dashboards.throttle import Throttle
+from dashboards.throttle import FREE_OF_ADDRESS, Throttle
 from tests.dashboards.conftest import Dashboard
 from tests.dashboards.town import Town
 
@@ -46,11 +46,20 @@ async def test_a_wrong_password_and_an_unknown_login_are_told_alike(dashboard: D
     assert all("账号或密码错误" in text for _, text in answers)
 
 
-async def test_guessing_is_slowed_down(dashboard: Dashboard) -> None:
+async def test_guessing_is_slowed_down_and_no_colleague_at_the_same_address_waits_for_it(dashboard: Dashboard) -> None:
     visit = dashboard.visit()
     proof = await visit.proof("/login")
     statuses = [(await visit.post("/login", {"login": "li", "password": "x", "csrf": proof}))[0] for _ in range(6)]
     assert statuses == [401] * 5 + [429]
+    await dashboard.signed_in("wang")
+
+
+def test_many_failures_from_one_address_are_slowed_down_whatever_the_login() -> None:
+    throttle = Throttle(lambda: 1000.0, free=FREE_OF_ADDRESS)
+    for _ in range(50):
+        assert throttle.wait_s("192.0.2.1") == 0
+        throttle.failed("192.0.2.1")
+    assert throttle.wait_s("192.0.2.1") == 1
 
 
 async def test_unsafe_requests_without_their_proof_are_refused(dashboard: Dashboard, town: Town) -> None:
