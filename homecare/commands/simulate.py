@@ -1,4 +1,4 @@
-"""`homecare simulate scenario|homes|play`: devices, seen from the broker's other side."""
+"""`homecare simulate scenario|homes|fleet|play`: devices, seen from the broker's other side."""
 
 import asyncio
 import sys
@@ -16,6 +16,7 @@ from homecare.errors import InputError
 if TYPE_CHECKING:
     from homecare.directory.entries import Directory
     from simulators.home import Home, Plan
+    from simulators.memory import Memory
 
 app = typer.Typer(no_args_is_help=True, help="Simulated devices: scenarios, homes, captures.")
 PROGRESS_EVERY_S = 0.5
@@ -90,6 +91,39 @@ def homes(
 
 
 @app.command()
+def fleet(
+    devices: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
+    rate: Annotated[float, typer.Option(min=0.001, help="Messages a second, of all together.")] = 100,
+    seconds: Annotated[float, typer.Option(min=0.001, help="For how long.")] = 60,
+    faults: Annotated[str, typer.Option(help="Like duplicates,reorder,skew,storm=5; `list` explains them.")] = "",
+    ledger: Annotated[str, typer.Option(help="File for what each device sent and what was acknowledged.")] = "",
+    write_directory: Annotated[
+        str, typer.Option("--write-directory", help="Write so many devices to this file, for `directory import`; end.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="The same number: the same faults.")] = 1,
+    directory: DirectoryFile = "",
+    broker: BrokerUrl = "",
+    state: StateFolder = "",
+) -> None:
+    """Many devices at one rate, each by its own connection, with what goes wrong in the field."""
+    from homecare.commands.simulate_fleet import run_fleet, write_fleet
+    from simulators.faults import KNOWN, parse
+
+    if faults == "list":
+        print(KNOWN)
+        return
+    wrong = parse(faults)
+    if write_directory:
+        write_fleet(Path(write_directory), devices)
+        print(f"wrote {devices} devices to {write_directory}: `homecare directory import {write_directory}`, then")
+        print("`homecare device passwords --output FILE` for the broker")
+        return
+    _quiet_logs()
+    given, host, port, memory = _given(directory, broker, state)
+    raise typer.Exit(run_fleet(given.devices, devices, host, port, memory, rate, seconds, wrong, seed, ledger))
+
+
+@app.command()
 def play(
     file: Annotated[Path, typer.Argument(help="A capture, plain or .gz.")],
     speed: Annotated[float, typer.Option(help="2: twice as fast as it was; 0: as fast as the broker takes it.")] = 1.0,
@@ -124,20 +158,26 @@ def _homes(
     directory: str, broker: str, state: str, only: str = "", needs: tuple[str, ...] = (), role: str = ""
 ) -> list["Home"]:
     """The homes of the file: all, or the one resident's, or the first with what is needed."""
-    from homecare.directory import files
     from simulators.home import Plan, build_homes
+
+    given, host, port, memory = _given(directory, broker, state)
+    plan = Plan(host, port, memory, role=role)
+    if only or needs:
+        return [_one_home(given, plan, only, needs)]
+    return build_homes(given, plan)
+
+
+def _given(directory: str, broker: str, state: str) -> tuple["Directory", str, int, "Memory"]:
+    """What is said or, where it is not, the demo's: the directory, the broker's host and port, the devices' counters."""
+    from homecare.directory import files
     from simulators.memory import Memory
 
     demo = default_folder()
     parts = urlsplit(broker or _broker_of(demo))
     if parts.scheme != "mqtt" or not parts.hostname:
         raise InputError(f"--broker {broker}: expected mqtt://host:port")
-    memory = Memory(Path(state) if state else demo / "devices")
-    plan = Plan(parts.hostname, parts.port or 1883, memory, role=role)
-    given = files.read(Path(directory) if directory else demo / DIRECTORY_FILE).directory
-    if only or needs:
-        return [_one_home(given, plan, only, needs)]
-    return build_homes(given, plan)
+    found = files.read(Path(directory) if directory else demo / DIRECTORY_FILE).directory
+    return found, parts.hostname, parts.port or 1883, Memory(Path(state) if state else demo / "devices")
 
 
 def _broker_of(demo: Path) -> str:
