@@ -73,6 +73,7 @@ class Counting:
         found: Found = {}
         if len(counted.late[0]):
             asked = _lists(("device", "boot", "seq"), counted.late)
+            await db.execute(QUERIES["hold_gaps"])
             found = dict(await (await db.execute(QUERIES["close_gaps"], asked)).fetchall())
         if len(counted.past[0]):
             await db.execute(QUERIES["keep_sequences"], _lists(("device", "boot", "highest"), counted.past))

@@ -211,6 +211,14 @@ set day = excluded.day, updated_at = clock_timestamp(),
     lateness_max_ms = greatest(excluded.lateness_max_ms, case when r.day = excluded.day then r.lateness_max_ms end),
     clock_ahead_ms = coalesce(excluded.clock_ahead_ms, r.clock_ahead_ms)
 
+-- name: hold_gaps
+-- No gap is settled or given up until the end of this transaction: what is left of a gap is another row, which a statement
+-- that waited for the old one would not see.
+select pg_advisory_xact_lock_shared(0x67617073)
+
+-- name: lock_gaps
+select pg_advisory_xact_lock(0x67617073)
+
 -- name: settle_gaps
 -- What is missing from telemetry and came as an event is not missing.
 with events as (

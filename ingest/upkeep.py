@@ -24,7 +24,7 @@ from ingest.latest import encode, readings_of
 
 log = structlog.get_logger()
 QUERIES = load_queries("ingest")
-LATEST_S = 0.5
+LATEST_S = 0.9
 COUNTS_S = 10.0
 FIGURES_S = 60.0
 AT_ONCE = 5_000
@@ -58,6 +58,7 @@ class Upkeep:
         ]
         if first:
             self.duties.append(Duty("gaps", self.settle_gaps, FIGURES_S))
+        self.duties.append(Duty("incomplete", counting.reload_gaps, FIGURES_S))
 
     async def run(self) -> None:
         """Until cancelled. A duty that cannot be done now is done later."""
@@ -118,14 +119,15 @@ class Upkeep:
 
     async def settle_gaps(self, db: AsyncConnection) -> None:
         """Events are not missing; what is missing for too long, or too much, is given up and only counted."""
-        await db.execute(QUERIES["settle_gaps"])
-        await db.execute(QUERIES["give_up_gaps"], {"most": MOST_GAPS})
+        async with db.transaction():
+            await db.execute(QUERIES["lock_gaps"])
+            await db.execute(QUERIES["settle_gaps"])
+            await db.execute(QUERIES["give_up_gaps"], {"most": MOST_GAPS})
         await db.execute(QUERIES["forget_starts"])
         row = await (await db.execute(QUERIES["count_missing"])).fetchone()
         missing, devices = row or (0, 0)
         measures.MISSING.set(missing)
         measures.INCOMPLETE_DEVICES.set(devices)
-        await self._counting.reload_gaps(db)
 
 
 async def _keep_latest(db: AsyncConnection, samples: Samples) -> None:

@@ -1,5 +1,6 @@
 """Gaps, the latest readings and the figures in the database: with the batch, after a restart, and when events turn up."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 
@@ -142,6 +143,23 @@ async def test_event_is_not_missing(
     assert db.execute(shown).fetchall() == [(3, 5, 2)]
     await upkeep(url, store).settle_gaps(beside)
     assert db.execute(shown).fetchall() == [(3, 3, 1), (5, 5, 1)]
+
+
+async def test_late_messages_and_events_close_one_gap_at_the_same_time(
+    url: str, store: Store, home: Home, db: psycopg.Connection, beside: psycopg.AsyncConnection
+) -> None:
+    h = home.handset
+    keep = upkeep(url, store)
+    await store.write(checked_of(samples(h, 1, 100)))
+    for seq in range(2, 100, 2):
+        db.execute(
+            "insert into event (device_id, device, area, event, boot, seq, ts, received, flags)"
+            " values ('H-1', %s, %s, 'check_in', 1, %s, now(), now(), 0)",
+            [h, AREA, seq],
+        )
+        await asyncio.gather(store.write(checked_of(samples(h, seq + 1))), keep.settle_gaps(beside))
+    await keep.settle_gaps(beside)
+    assert gaps(db) == []
 
 
 async def test_device_has_so_many_gaps_at_most_and_the_others_are_counted(
