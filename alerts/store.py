@@ -78,6 +78,8 @@ async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | Non
     stored = await one(db, "insert_trigger", _trigger_values(trigger, event, inserted.id))
     if stored is None:
         return Recorded(None, "recorded")
+    if trigger.state == "cleared":
+        return Recorded(None, "recorded")  # the intake finds what it clears, in order with the rules' own triggers
     raised = await one(db, "raise_alert", {"trigger": stored.id})
     cancelled = False
     if event.boot is not None:

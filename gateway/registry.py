@@ -95,7 +95,7 @@ class OpenRegistry:
         known = self.devices.get(device)
         key = known.key if known else len(self.devices) + 1
         if known is None or known.area != area:
-            known = self.devices[device] = RegisteredDevice(key, device, area, "handset", self.interval_s)
+            known = self.devices[device] = RegisteredDevice(key, device, area, "kiosk", self.interval_s)
         return known
 
     def subject(self, text: str) -> int:

@@ -8,6 +8,9 @@ from homecare.messages import Origin
 
 Refusal = Literal["unknown_device", "wrong_area"]
 
+WORN = frozenset({"handset", "fall_sensor"})
+"""Kinds of device that one person has on them; the others may serve several."""
+
 
 class Directory(Protocol):
     """Who is registered: `gateway.registry.Registry`, or `OpenRegistry` where everybody counts as such."""
@@ -64,4 +67,11 @@ class Source:
         found = self.directory.subject(text)
         if found is None:
             problems.add("unknown_subject", "subject: no resident has this id or card number")
+        elif self.device is not None and self.device.kind in WORN and not self._wore(found):
+            # Else one stolen handset could speak for everybody.
+            problems.add("unknown_subject", "subject: this device is worn, and never by this person")
+            found = None
         return found, found is not None
+
+    def _wore(self, resident: int) -> bool:
+        return self.device is not None and any(wearing.resident_key == resident for wearing in self.device.wearings)

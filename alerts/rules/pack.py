@@ -103,10 +103,14 @@ class SilenceRule(Strict, frozen=True):
 
 
 class EventRule(Strict, frozen=True):
-    """What an event calls for; `kind` None: it is recorded and calls nobody. `rule`: the trigger's, if not the event's name."""
+    """What an event calls for; `kind` None: it is recorded and calls nobody. `rule`: the trigger's, if not the event's name.
+
+    `clears`: it raises nothing; what this other event raised is over.
+    """
 
     version: int = 1
     rule: str | None = None
+    clears: str | None = None
     kind: Kind | None = None
     severity: Severity = "info"
     services: dict[str, Severity] = {}
@@ -281,6 +285,8 @@ def _check_events(events: Mapping[str, EventRule]) -> None:
         _check_version(rule, body.version)
         if name in ("sos", "fall") and body.kind != name:
             raise _wrong(rule, "kind", f"expected {name!r}: it always raises an alert", body.kind)
+        if body.clears is not None and (body.clears not in events or body.kind != events[body.clears].kind):
+            raise _wrong(rule, "clears", "expected an event of the same kind", body.clears)
         if body.kind is None:
             continue
         for service in sorted(body.services.keys() - SERVICES):

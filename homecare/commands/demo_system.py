@@ -13,7 +13,7 @@ from homecare.database import migrate
 from homecare.directory import files, store
 from homecare.directory.entries import Directory, Source
 from homecare.embedded import EmbeddedPostgres
-from homecare.errors import HomecareError, InputError
+from homecare.errors import HomecareError, InputError, NotMigrated
 from homecare.secrets import Vault
 from homecare.supervisor import Program, Supervisor, inherited_environment
 
@@ -39,7 +39,12 @@ class System:
         began = time.monotonic()
         self.supervisor.start_server("database", self.database)
         began = self._done("database", began)
-        migrate(self.database.url)
+        try:
+            migrate(self.database.url)
+        except NotMigrated as error:
+            raise InputError(
+                f"{self.folder.path} was made by another version ({error}); move it away or use --data"
+            ) from None
         began = self._done("schema", began)
         if import_it:
             source = Source(directory)

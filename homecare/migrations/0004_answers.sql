@@ -107,9 +107,9 @@ create function alert_tell(p_alert uuid, p_type text) returns void language sql 
     unsent as (
         update notification set state = 'dropped', leased_until = null, last_error = p_type
         where alert = p_alert and type in ('alert.opened', 'alert.escalated') and state = 'pending')
-    insert into notification (alert, type, round, channel_kind, channel, contact)
-    select p_alert, p_type, coalesce((select round from escalation where alert = p_alert), 0), channel_kind, channel, contact
-    from told
+    insert into notification (alert, type, step, round, channel_kind, channel, contact)
+    select p_alert, p_type, coalesce(e.step, 0), coalesce(e.round, 0), told.channel_kind, told.channel, told.contact
+    from told left join escalation e on e.alert = p_alert
     on conflict do nothing
 $$;
 

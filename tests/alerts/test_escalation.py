@@ -64,7 +64,7 @@ async def test_the_first_contact_is_told_then_the_second_and_an_answer_ends_it(
             (await house.first.wait(2))[1].verified(house.secret(1)),
             (await house.second.wait(2))[1].verified(house.secret(2)),
         ]
-        assert [message["type"] for message in told] == ["alert.acknowledged"] * 2
+        assert [(message["type"], message["data"]["step"]) for message in told] == [("alert.acknowledged", 2)] * 2
         await asyncio.sleep(0.6)
         await db.execute("select alert_resolve(%s, 'operator:li', 'page', 'true', '')", [alert])
         assert (await house.first.wait(3))[2].verified(house.secret(1))["data"]["state"] == "resolved"

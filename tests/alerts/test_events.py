@@ -193,6 +193,18 @@ async def test_what_calls_for_nobody_is_recorded(directory: Directory, db: Async
     assert not await rows(db, ALERTS)
 
 
+async def test_power_that_is_back_ends_the_case_of_its_loss(
+    directory: Directory, db: AsyncConnection, database_url: str
+) -> None:
+    key = await directory.add_device("H-1")
+    async with running(database_url) as service:
+        await service.broker.send(event("power_lost", 1, key=key))
+        await service.broker.send(event("power_restored", 2, key=key))
+        assert [state for _, _, state in service.broker.acks] == ["opened", "recorded"]
+        await until(db, "select state = 'resolved' and closed_by = 'system' from alert")
+    assert len(await rows(db, ALERTS)) == 1
+
+
 async def test_an_event_the_database_refuses_does_not_stop_the_others(
     directory: Directory, db: AsyncConnection, database_url: str
 ) -> None:

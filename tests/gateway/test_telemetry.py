@@ -74,6 +74,14 @@ def test_a_kiosk_that_names_nobody_measured_nobody_known() -> None:
     assert (samples.device[0], samples.resident[0], samples.flags[0]) == (KIOSK, 0, 0)
 
 
+def test_a_worn_device_speaks_for_its_wearers_alone() -> None:
+    checked = check(telemetry(subject="R-000013"), device="H-1")
+    assert not len(checked.samples)
+    assert list(reasons(checked)) == ["unknown_subject"]
+    assert check(telemetry(subject="R-000011"), device="H-1").samples.resident.tolist() == [WEARER]
+    assert check(telemetry(subject="R-000013"), device="S-1").samples.resident.tolist() == [VISITOR]
+
+
 def test_an_unknown_subject_is_not_guessed_and_not_repeated_in_words() -> None:
     checked = check(telemetry(subject="CARD-78"), device="K-1")
     assert len(checked.samples) == 0

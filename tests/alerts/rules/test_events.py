@@ -57,11 +57,14 @@ def test_calls_for_people(name: str, rule: str, kind: str, severity: str, zh: st
     assert (made.key, made.at, made.state, made.device, made.resident) == ("event:h-1:3:1044", T, "raised", 4, 12)
 
 
-@pytest.mark.parametrize(
-    "name", ["cancel", "check_in", "put_on", "taken_off", "power_restored", "door", "bed_exit", "unheard_of"]
-)
+@pytest.mark.parametrize("name", ["cancel", "check_in", "put_on", "taken_off", "door", "bed_exit", "unheard_of"])
 def test_is_only_recorded(name: str) -> None:
     assert event_trigger(event(name), PACK) is None
+
+
+def test_power_that_is_back_ends_what_its_loss_raised() -> None:
+    made = trigger(event("power_restored"))
+    assert (made.rule, made.kind, made.state) == ("power_lost", "device", "cleared")
 
 
 def test_every_event_of_the_contract_is_one_or_the_other() -> None:
