@@ -1,0 +1,147 @@
+"""What goes wrong, one function each: it happens in the midst of a fleet's run."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import psycopg
+
+from tests.bench.numbers import resident_bytes
+from tests.faults.buttons import with_buttons
+from tests.faults.stage import Stage, Verdict
+
+Fault = Callable[[Stage, Verdict], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`long`: one run takes more than 30 s, so it is repeated 3 times and not 20."""
+
+    play: Callable[[Stage], Awaitable[Verdict]]
+    long: bool = False
+
+
+async def nothing(_stage: Stage, _verdict: Verdict) -> None:
+    """The fault is in what the devices send."""
+
+
+async def kill_ingest(stage: Stage, verdict: Verdict) -> None:
+    await stage.a_moment()
+    stage.running.kill()
+    await stage.start_ingest(ready=False)
+    await stage.catch_up(verdict)
+
+
+async def stop_ingest(stage: Stage, verdict: Verdict) -> None:
+    """SIGTERM: it ends within 10 s, and what it had committed does not come again."""
+    await stage.a_moment()
+    began = time.monotonic()
+    stage.running.signal(signal.SIGTERM)
+    status = await stage.running.ended()
+    verdict.notes["ended_within_s"] = time.monotonic() - began
+    verdict.notes["wrong_exit_status"] = float(status != 0)
+    await stage.start_ingest(ready=False)
+    await stage.catch_up(verdict)
+    verdict.notes["redelivered_though_committed"] = _committed_before_redelivery(stage)
+
+
+async def kill_postgres(stage: Stage, verdict: Verdict) -> None:
+    await stage.a_moment()
+    stage.server.kill()
+    stage.server.start()
+    await stage.catch_up(verdict)
+
+
+async def stop_postgres(stage: Stage, verdict: Verdict) -> None:
+    """Nothing is acknowledged meanwhile, and what waits in memory has its bound."""
+    await stage.a_moment()
+    stage.server.stop()
+    await asyncio.sleep(0.3)  # what was committed before may still be on its way
+    before = stage.recorder.acknowledgements
+    await asyncio.sleep(stage.plan.outage_s)
+    verdict.notes["acknowledged_while_stopped"] = stage.recorder.acknowledgements - before
+    verdict.notes["outstanding_at_most"] = stage.recorder.outstanding
+    verdict.notes["memory_mb"] = resident_bytes(stage.running.pid, "VmHWM") / 2**20
+    stage.server.start()
+    began, before = time.monotonic(), stage.recorder.acknowledgements
+    await stage.until(lambda: stage.recorder.acknowledgements > before, 60, "the first acknowledgement")
+    verdict.notes["recovered_within_s"] = time.monotonic() - began
+    await stage.catch_up(verdict)
+
+
+async def kill_broker(stage: Stage, verdict: Verdict) -> None:
+    await stage.a_moment()
+    stage.broker.kill()
+    stage.broker.start()
+    await stage.catch_up(verdict)
+
+
+async def wipe_broker(stage: Stage, verdict: Verdict) -> None:
+    await stage.a_moment()
+    stage.broker.kill()
+    (stage.broker.directory / "queues.db").unlink(missing_ok=True)
+    stage.broker.start()
+    await stage.catch_up(verdict)
+
+
+async def cut_broker(stage: Stage, verdict: Verdict) -> None:
+    await stage.a_moment()
+    stage.to_broker.cut()
+    await asyncio.sleep(stage.plan.cut_s)
+    stage.to_broker.mend()
+    await stage.catch_up(verdict)
+
+
+async def cut_database(stage: Stage, verdict: Verdict) -> None:
+    await stage.a_moment()
+    stage.to_database.cut()
+    await asyncio.sleep(0.3)
+    before = stage.recorder.acknowledgements
+    await asyncio.sleep(stage.plan.cut_s)
+    verdict.notes["acknowledged_while_cut"] = stage.recorder.acknowledgements - before
+    stage.to_database.mend()
+    await stage.catch_up(verdict)
+
+
+def _committed_before_redelivery(stage: Stage) -> int:
+    """How many messages came again though they were in the database already."""
+    with psycopg.connect(stage.url) as db:
+        rows = db.execute(
+            "select device.id, sample.boot, seq, extract(epoch from committed)::float8"
+            " from sample join device on device.key = sample.device where sample.boot = %s",
+            [stage.boot],
+        ).fetchall()
+    return sum(committed < stage.recorder.again.get((device, boot, seq), 0) for device, boot, seq, committed in rows)
+
+
+def _in_the_midst(
+    fault: Fault, *, longer_s: Callable[[Stage], float] = lambda _: 0.0
+) -> Callable[[Stage], Awaitable[Verdict]]:
+    return lambda stage: stage.play(fault, seconds=stage.plan.seconds + longer_s(stage))
+
+
+def _sent_so(faults: str, *, slower: float = 1) -> Callable[[Stage], Awaitable[Verdict]]:
+    return lambda stage: stage.play(nothing, faults=faults, rate=stage.plan.rate / slower)
+
+
+def _without_broker(fault: Fault) -> Callable[[Stage], Awaitable[Verdict]]:
+    return lambda stage: with_buttons(stage, lambda: stage.play(fault, broker_may_lose=True))
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "kill_ingest": Scenario(_in_the_midst(kill_ingest)),
+    "stop_ingest": Scenario(_in_the_midst(stop_ingest)),
+    "kill_postgres": Scenario(_in_the_midst(kill_postgres)),
+    "stop_postgres": Scenario(_in_the_midst(stop_postgres, longer_s=lambda s: s.plan.outage_s), long=True),
+    "kill_broker": Scenario(_without_broker(kill_broker)),
+    "wipe_broker": Scenario(_without_broker(wipe_broker)),
+    "cut_broker": Scenario(_in_the_midst(cut_broker, longer_s=lambda s: s.plan.cut_s), long=True),
+    "cut_database": Scenario(_in_the_midst(cut_database, longer_s=lambda s: s.plan.cut_s), long=True),
+    "delivered_100_times": Scenario(_sent_so("duplicates=100", slower=100)),
+    "reversed": Scenario(_sent_so("reorder=50,duplicates")),
+    "clocks_ahead": Scenario(_sent_so("skew=3600,duplicates")),
+    "clocks_behind": Scenario(_sent_so("skew=-86400,duplicates")),
+}
+"""In the order in which they run."""
