@@ -10,10 +10,11 @@ from random import Random
 
 import msgspec
 
+from homecare.logs import configure_logs
 from tests.bench.say import say
 from tests.faults.report import Report
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.stage import Machine, Plan, Verdict, open_machine
+from tests.faults.stage import Impossible, Machine, Plan, Verdict, open_machine
 from tests.services.errors import ServiceMissing
 from tests.services.inventory import given_database_url
 
@@ -34,6 +35,7 @@ def main() -> int:
     plan = QUICK if given.quick else Plan(rate=given.rate)
     times = given.times or (1 if given.quick else None)
     report = Report()
+    configure_logs("console", "error", "faults")
     say(f"seed {given.seed}, {plan.rate:,.0f} messages a second")
     try:
         if given_database_url():
@@ -44,7 +46,11 @@ def main() -> int:
             Path(name).chmod(0o755)
             with open_machine(Path(name)) as machine:
                 for scenario in given.only or SCENARIOS:
-                    asyncio.run(repeat(machine, scenario, plan, times, given.seed, report))
+                    try:
+                        asyncio.run(repeat(machine, scenario, plan, times, given.seed, report))
+                    except Impossible as impossible:
+                        say(f"{scenario} is not possible here: {impossible}")
+                        report.not_run[scenario] = str(impossible)
     except ServiceMissing as missing:
         sys.stderr.write(f"not run: {missing}\n")
         return 2
@@ -58,7 +64,7 @@ async def repeat(machine: Machine, name: str, plan: Plan, times: int | None, see
     """One scenario, so many times on one stage."""
     scenario = SCENARIOS[name]
     many = times or (LONG_TIMES if scenario.long else TIMES)
-    async with machine.stage(plan, Random(f"{seed} {name}")) as stage:
+    async with scenario.stage(machine, plan, Random(f"{seed} {name}")) as stage:
         for number in range(1, many + 1):
             verdict = await scenario.play(stage)
             report.add(name, verdict)

@@ -1,7 +1,6 @@
 """A TCP connection's middle: everything goes through here, can be watched, and can be held up as a broken network does."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -24,6 +23,7 @@ class Relay:
         self._watcher = watcher
         self._open = asyncio.Event()
         self._open.set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     def cut(self) -> None:
         """From now on nothing passes; connections stay open, as they do when a cable is out."""
@@ -33,7 +33,20 @@ class Relay:
         """Everything passes again, what was held up first."""
         self._open.set()
 
-    async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+    def accept(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        """A new connection."""
+        task = asyncio.create_task(self._serve(client, to_client), name=f"relay to {self.target}")
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def close(self) -> None:
+        """Break all connections."""
+        for task in self._serving:
+            task.cancel()
+        if self._serving:
+            await asyncio.wait(self._serving)
+
+    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         try:
             server, to_server = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
@@ -64,13 +77,10 @@ class Relay:
 async def relaying(target: int, watcher: Watcher = ignore) -> AsyncIterator[Relay]:
     """A relay to a port of this machine, for as long as the block."""
     relay = Relay(target, watcher)
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0, limit=CHUNK)
+    server = await asyncio.start_server(relay.accept, "127.0.0.1", 0, limit=CHUNK)
     relay.port = server.sockets[0].getsockname()[1]
     try:
         yield relay
     finally:
-        relay.mend()
         server.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5):
-                await server.wait_closed()
+        await relay.close()

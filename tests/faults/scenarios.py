@@ -1,18 +1,28 @@
 """What goes wrong, one function each: it happens in the midst of a fleet's run."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from random import Random
 
 import psycopg
 
 from tests.bench.numbers import resident_bytes
 from tests.faults.buttons import with_buttons
-from tests.faults.stage import Stage, Verdict
+from tests.faults.full_disk import fill_disk, on_small_disk
+from tests.faults.poison import with_poison
+from tests.faults.stage import Machine, Plan, Stage, Verdict
 
 Fault = Callable[[Stage, Verdict], Awaitable[None]]
+Setting = Callable[[Machine, Plan, Random], AbstractAsyncContextManager[Stage]]
+
+
+def usual(machine: Machine, plan: Plan, random: Random) -> AbstractAsyncContextManager[Stage]:
+    return machine.stage(plan, random)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +31,7 @@ class Scenario:
 
     play: Callable[[Stage], Awaitable[Verdict]]
     long: bool = False
+    stage: Setting = usual
 
 
 async def nothing(_stage: Stage, _verdict: Verdict) -> None:
@@ -72,6 +83,9 @@ async def stop_postgres(stage: Stage, verdict: Verdict) -> None:
 
 
 async def kill_broker(stage: Stage, verdict: Verdict) -> None:
+    """Its disk has what it saved last: every five seconds, and once when `ingest` had subscribed."""
+    assert stage.broker.pid is not None
+    os.kill(stage.broker.pid, signal.SIGUSR1)
     await stage.a_moment()
     stage.broker.kill()
     stage.broker.start()
@@ -135,6 +149,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "stop_ingest": Scenario(_in_the_midst(stop_ingest)),
     "kill_postgres": Scenario(_in_the_midst(kill_postgres)),
     "stop_postgres": Scenario(_in_the_midst(stop_postgres, longer_s=lambda s: s.plan.outage_s), long=True),
+    "full_disk": Scenario(_in_the_midst(fill_disk, longer_s=lambda _: 4.0), stage=on_small_disk),
     "kill_broker": Scenario(_without_broker(kill_broker)),
     "wipe_broker": Scenario(_without_broker(wipe_broker)),
     "cut_broker": Scenario(_in_the_midst(cut_broker, longer_s=lambda s: s.plan.cut_s), long=True),
@@ -143,5 +158,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "reversed": Scenario(_sent_so("reorder=50,duplicates")),
     "clocks_ahead": Scenario(_sent_so("skew=3600,duplicates")),
     "clocks_behind": Scenario(_sent_so("skew=-86400,duplicates")),
+    "poison": Scenario(with_poison, long=True),
 }
 """In the order in which they run."""

@@ -34,6 +34,10 @@ LOOK_S = 0.05
 CAUGHT_UP_S = 0.5
 
 
+class Impossible(Exception):
+    """This machine cannot play that; the text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How much of it: `rate` messages/s for `seconds`, `outage_s` for what is away for a while."""
@@ -165,7 +169,7 @@ class Stage:
             await fault(self, verdict)
             await fleet.ended()
         records = list(ledger.read(fleet.ledger))
-        sent, acknowledged = _keys(records, "sent"), _keys(records, "acknowledged")
+        sent, acknowledged = keys_of(records, "sent"), keys_of(records, "acknowledged")
         by_backend = set(self.recorder.acknowledged)
         if broker_may_lose:
             await self.settle(lambda: self.recorder.outstanding == 0 and time.time() - self.recorder.last > 2)
@@ -255,7 +259,8 @@ class RunningFleet:
         assert self.ledger.exists(), out.decode()
 
 
-def _keys(records: list[ledger.Record], what: str) -> set[Key]:
+def keys_of(records: list[ledger.Record], what: str) -> set[Key]:
+    """The messages that were `sent`, or `acknowledged`."""
     return {
         (record.device, record.boot, seq)
         for record in records

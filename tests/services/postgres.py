@@ -44,6 +44,12 @@ class PostgresServer(Databases):
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The process id of its first process; it must be running."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start, or start again after `stop` or `kill`, and wait until it answers. Raises ServiceMissing."""
         self.programs.directory.mkdir(exist_ok=True)
