@@ -3,11 +3,13 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-tests demo test check lint format screenshots requirements clean
+.PHONY: help setup setup-tests demo test check bench faults fuzz lint format screenshots requirements clean
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
 ONLY ?=
+TIMES ?=
+FUZZ_SECONDS ?= 60
 
 help: ## this list
 	@sed -n -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -31,6 +33,13 @@ check: setup-tests lint test ## format, lint, types, import rules and all tests
 bench: setup-tests ## how fast it is, against its goals and against others; ONLY=ingest for a part (build/bench.json)
 	@$(BIN)/python -m tests.bench $(addprefix --only ,$(ONLY))
 
+faults: setup-tests ## kill, cut off, fill up and poison everything while a fleet sends; ONLY=kill_ingest TIMES=3 for less (build/faults.json)
+	@$(BIN)/python -m tests.faults $(addprefix --only ,$(ONLY)) $(addprefix --times ,$(TIMES))
+
+fuzz: setup-tests ## feed the decoders whatever reaches a new line of them, for FUZZ_SECONDS=60
+	@deploy/setup/fuzz.sh
+	@PYTHONPATH=build/fuzz/packages $(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
+
 lint: setup-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -47,7 +56,7 @@ screenshots: setup-tests ## take the pictures of docs/images again, by the tests
 	cp build/pictures/queue-en.png build/pictures/queue-zh.png docs/images/
 
 requirements: setup-tests ## compile requirements/*.in again, with hashes
-	cd requirements && for name in base dev node; do \
+	cd requirements && for name in base dev node fuzz; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make requirements" $$name.in -o $$name.txt; done
 

@@ -1,0 +1,1 @@
+"""Bytes from a machine that watches which lines they reach: `make fuzz`."""
