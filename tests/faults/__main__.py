@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=5000, help="messages a second")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the moments at which things break")
     parser.add_argument("--quick", action="store_true", help="once each, small and short")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="where the figures go; build/faults.json")
     given = parser.parse_args()
     plan = QUICK if given.quick else Plan(rate=given.rate)
     times = given.times or (1 if given.quick else None)
@@ -54,8 +55,8 @@ def main() -> int:
     except ServiceMissing as missing:
         sys.stderr.write(f"not run: {missing}\n")
         return 2
-    OUTPUT.parent.mkdir(exist_ok=True)
-    OUTPUT.write_bytes(msgspec.json.format(msgspec.json.encode({"metrics": report.metrics()}), indent=2) + b"\n")
+    given.output.parent.mkdir(exist_ok=True)
+    given.output.write_bytes(msgspec.json.format(msgspec.json.encode({"metrics": report.metrics()}), indent=2) + b"\n")
     sys.stdout.write(report.table() + "\n")
     return 0 if report.all_kept() else 1
 
