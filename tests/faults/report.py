@@ -66,7 +66,7 @@ class Report:
             lines.append(f"{scenario:22} {counts} {catch_up:>16}{_verdict(figures, ('missing', 'twice'))}")
             for name, value in figures.items():
                 if name not in ("runs", "sent", "acknowledged", "missing", "twice", "catch_up_s") and (
-                    value or kept(name, value) is None
+                    value or not kept(name, value)
                 ):
                     lines.append(f"    {name:36} {value:12,.4g}{_verdict(figures, (name,))}")
         return "\n".join([*lines, *(f"{name:22} not run: {why}" for name, why in self.not_run.items())])
