@@ -119,6 +119,8 @@ class Lane:
         self._hearing = Hearing()
         self._sweep_s = sweep_s
         self._ready: asyncio.Queue[Work] = asyncio.Queue(AHEAD)
+        self._picked_up = asyncio.Event()
+        """What was put into the queue last is being written."""
         self._in_hand: deque[Work] = deque()
         """Batches that are taken and not yet acknowledged, the oldest first."""
         measures.BACKLOG.set_function(lambda: sum(len(work.messages) for work in self._in_hand))
@@ -155,13 +157,17 @@ class Lane:
         for stage in before:
             await stage(work)
         self._hearing.applied()
+        self._picked_up.clear()
         await self._ready.put(work)
+        # Taken before this one is being written, the next would only wait in here, and be smaller than it could be.
+        await self._picked_up.wait()
         self._hearing.waiting()
 
     async def _finish(self) -> None:
         _, after = self.stages
         while True:
             work = await self._ready.get()
+            self._picked_up.set()
             for stage in after:
                 await stage(work)
             if work.messages:
