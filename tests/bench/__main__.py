@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from homecare.logs import configure_logs
 from tests.bench import batches, latency, million, node_red, shards, sos, throughput
 from tests.bench.goals import Results
 from tests.bench.say import Say, say
@@ -35,6 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=names, help="this part alone; may be given again")
     only = parser.parse_args().only or names
+    configure_logs("console", "warning", "bench")
     results = Results()
     try:
         asyncio.run(_run(only, results))
