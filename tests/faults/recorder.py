@@ -10,6 +10,7 @@ from tests.faults.relay import Watch
 
 PUBLISH, PUBACK = 3, 4
 NAMED = re.compile(rb'\{"boot":(\d+),"seq":(\d+),"ts":(\d+|null)')
+"""Telemetry; an event has another member before its `ts`."""
 Key = tuple[str, int, int]
 """(device, boot, seq)."""
 InFlight = dict[int, tuple[Key, int] | None]
@@ -55,10 +56,12 @@ class Recorder:
     def _broker_says(self, kind: int, flags: int, body: bytes, in_flight: InFlight) -> None:
         if kind != PUBLISH or not flags & 6:
             return
+        end = 2 + int.from_bytes(body[:2], "big")
+        if body.startswith(b"$", 2):  # the broker's word on itself
+            return
         self.last = time.time()
         self.messages += 1
         self._in_flight = in_flight
-        end = 2 + int.from_bytes(body[:2], "big")
         ident = int.from_bytes(body[end : end + 2], "big")
         named = NAMED.search(body, end + 2, end + 200)
         if named is None or not body.startswith(b"care/", 2):
@@ -72,11 +75,12 @@ class Recorder:
         in_flight[ident] = key, 0 if named[3] == b"null" else int(named[3])
 
     def _backend_says(self, kind: int, body: bytes, in_flight: InFlight) -> None:
-        if kind != PUBACK:
+        ident = int.from_bytes(body[:2], "big")
+        if kind != PUBACK or ident not in in_flight:
             return
         self.last = time.time()
         self.acknowledgements += 1
-        found = in_flight.pop(int.from_bytes(body[:2], "big"), None)
+        found = in_flight.pop(ident)
         if found is not None:
             self.acknowledged.setdefault(found[0], self.last)
             self.lag_ms = self.last * 1000 - found[1]
