@@ -69,6 +69,7 @@ def test_recorder_reads_the_wire_however_it_is_cut() -> None:
         Verdict(notes={"ended_within_s": 11}),
         Verdict(notes={"sos_lost": 1}),
         Verdict(notes={"told": 0}),
+        Verdict(notes={"not_finished": 1}),
         Verdict(notes={"good_throughput": 0.8}),
     ],
 )

@@ -67,7 +67,12 @@ async def repeat(machine: Machine, name: str, plan: Plan, times: int | None, see
     many = times or (LONG_TIMES if scenario.long else TIMES)
     async with scenario.stage(machine, plan, Random(f"{seed} {name}")) as stage:
         for number in range(1, many + 1):
-            verdict = await scenario.play(stage)
+            try:
+                verdict = await scenario.play(stage)
+            except (AssertionError, TimeoutError) as failure:
+                say(f"{name} {number}/{many} came to no end: {failure}\n{stage.log()}")
+                report.add(name, Verdict(notes={"not_finished": 1}))
+                return
             report.add(name, verdict)
             say(f"{name} {number}/{many}: {_words(verdict)}")
 

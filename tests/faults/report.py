@@ -16,6 +16,7 @@ NEVER = frozenset(
         "acknowledged_while_stopped",
         "acknowledged_while_cut",
         "poison_untold",
+        "not_finished",
         "sos_lost",
         "sos_twice",
     }

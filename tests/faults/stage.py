@@ -139,6 +139,10 @@ class Stage:
     def server(self) -> TimescaleServer:
         return self.machine.server
 
+    def log(self) -> str:
+        """The end of what `ingest` said."""
+        return self.ingest.tail(2000) if self.ingest is not None else ""
+
     async def start_ingest(self, *, ready: bool = True) -> None:
         self.ingest = await self.processes.start("ingest", ready=ready)
 
