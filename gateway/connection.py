@@ -113,7 +113,11 @@ class Connection(asyncio.Protocol):
             if say is None:
                 self._transport.abort()
             else:
-                self._transport.close()
+                # Not closed yet: with messages unread, the kernel would reset the connection, and the broker lose the
+                # acknowledgements it has not read. It closes when it has read our last word.
+                if self._transport.can_write_eof():
+                    self._transport.write_eof()
+                self._transport.resume_reading()
                 self._loop.call_later(CLOSE_WITHIN_S, self._transport.abort)
         self.ended.set()
         return ending

@@ -90,10 +90,20 @@ class ScriptedBroker:
         return peer
 
 
+class _Closing(asyncio.StreamReaderProtocol):
+    """Closes a connection when the client has said its last word, as brokers do."""
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return False
+
+
 @asynccontextmanager
 async def scripted_broker(tls: ssl.SSLContext | None = None) -> AsyncIterator[ScriptedBroker]:
     broker = ScriptedBroker()
-    server = await asyncio.start_server(broker.arrive, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Closing(asyncio.StreamReader(), broker.arrive), "127.0.0.1", 0, ssl=tls
+    )
     broker.port = server.sockets[0].getsockname()[1]
     try:
         yield broker

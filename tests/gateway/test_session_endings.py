@@ -260,3 +260,17 @@ def test_pauses_double_with_jitter_and_have_a_bound() -> None:
 
 def test_the_packet_limit_lets_a_message_in_that_is_too_large_for_the_contract() -> None:
     assert MOST_PACKET_BYTES >= 4 * 65536
+
+
+async def test_what_was_acknowledged_last_arrives_even_if_more_was_on_its_way() -> None:
+    async with scripted_broker() as broker, welcomed(broker) as (session, peer, _):
+        peer.send(publish(1))
+        batch = await next_batch(session)
+        peer.send(*(publish(n, payload=b"x" * 100) for n in range(2, 2000)))  # nobody reads these
+        batch.acknowledge()
+        await session.close()
+        packets = [await peer.read(), await peer.read()]
+        assert isinstance(packets[0], mqtt5.PubAckPacket)
+        assert isinstance(packets[1], mqtt5.DisconnectPacket)
+        with pytest.raises(EOFError):  # and no reset, at which a broker may leave unread what came before
+            await peer.read()
