@@ -106,6 +106,8 @@ class Outbox:
 
     async def _deliver(self, row: Any, delivery: Delivery) -> None:
         started = time.monotonic()
+        if row.attempts == 0:
+            meters.FIRST_POST_SECONDS.observe(max(0.0, time.time() - row.created_at.timestamp()))
         try:
             outcome = await self._channels[row.channel_kind](delivery)
         except Exception as error:  # noqa: BLE001 - a channel's fault is an attempt that failed

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from aiohttp import web
+from prometheus_client import REGISTRY
 from psycopg import AsyncConnection
 
 from alerts import schedule
@@ -37,6 +38,7 @@ async def test_a_retry_has_the_same_id_and_bytes_and_a_new_timestamp(
     resident = await directory.add_resident()
     (channel,) = await directory.add_contact("C-1", receiver.url, resident=resident)
     receiver.answer = in_turn(status(500), status(302, Location="http://127.0.0.1:1/"), ok)
+    counted = first_posts()
     async with running(database_url) as service:
         await service.broker.send(event("sos", 1, resident=resident))
         await receiver.wait(1)
@@ -63,6 +65,12 @@ async def test_a_retry_has_the_same_id_and_bytes_and_a_new_timestamp(
     attempts = await rows(db, "select outcome, status from attempt order by id")
     assert [(a["outcome"], a["status"]) for a in attempts] == [("refused", 500), ("refused", 302), ("delivered", 200)]
     assert (notification["state"], notification["attempts"]) == ("delivered", 3)
+    assert first_posts() == counted + 1  # the figure is of first attempts alone
+
+
+def first_posts() -> float:
+    """How many first attempts have been timed so far."""
+    return REGISTRY.get_sample_value("homecare_notification_first_attempt_seconds_count") or 0.0
 
 
 async def test_a_channel_that_fails_starts_the_contacts_next_at_once(
