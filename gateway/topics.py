@@ -4,8 +4,6 @@ import re
 from typing import Literal, NamedTuple, cast
 
 Kind = Literal["telemetry", "event", "status", "reply", "ack", "command"]
-UPWARD: tuple[Kind, ...] = ("telemetry", "event", "status", "reply")
-"""What devices send; the rest goes to them."""
 
 AREA = "[A-Za-z0-9_-]{1,32}"
 DEVICE = "[A-Za-z0-9_.:-]{1,64}"

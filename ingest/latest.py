@@ -14,7 +14,6 @@ from ingest.rows import EPOCH_MS, CopyRows, lay_out
 
 MOST_ROWS = 50_000
 """Of samples gathered; more are reduced at once, to one row for each device and person and metric at most."""
-PLACE = {"lat": ">f8", "lon": ">f8", "accuracy": ">f4", "fix": ">i2"}
 
 
 @dataclass(frozen=True, slots=True)
