@@ -29,10 +29,18 @@ class Person:
     lon: float
 
     def heart_rate(self, ts: int) -> float:
-        """/min at `ts` (Unix ms): 56 to 76 at rest by the hour and the person, up to 25 more on a walk."""
+        """/min at `ts` (Unix ms): 52 to 79 at rest by the hour and the person, 14 more on a walk."""
         own = self._rng("heart").uniform(-5, 5)
         daily = -7 * math.cos((self._hour(ts) - 16) / 24 * 2 * math.pi + math.pi)
-        return round(66 + own + daily + 22 * self._walking(ts) + self._noise("heart", ts, 1.5))
+        return round(66 + own + daily + 14 * self._walking(ts) + self._noise("heart", ts, 1.5))
+
+    def night_heart_rate(self, ts: int) -> float:
+        """/min at three in the morning before `ts`: what a fall at night begins from, whenever it is played."""
+        moment = self._local(ts)
+        three = moment.replace(hour=3, minute=0, second=0, microsecond=0)
+        if three > moment:
+            three -= dt.timedelta(days=1)
+        return self.heart_rate(int(three.timestamp() * 1000))
 
     def spo2(self, ts: int) -> float:
         """%: 95 to 99."""

@@ -61,18 +61,16 @@ def others(*kinds: Kind) -> tuple[Kind, ...]:
 
 async def _night_fall(home: Home) -> Played:
     sensor, now = need(home.fall_sensor), need(home.fall_sensor).clock()
-    person = home.person
+    pulse = home.person.night_heart_rate(now)
     await sensor.measure(
         [
-            Sample(now - 20_000, {"heart_rate": person.heart_rate(now), "activity": 2, "battery": 77}),
-            Sample(now - 10_000, {"heart_rate": person.heart_rate(now) + 9, "activity": 61, "battery": 77}),
+            Sample(now - 20_000, {"heart_rate": pulse, "activity": 2, "battery": 77}),
+            Sample(now - 10_000, {"heart_rate": pulse + 9, "activity": 61, "battery": 77}),
         ]
     )
     ack = await sensor.signal("fall", values={"confidence": 0.93})
     # On the floor, without getting up.
-    await sensor.measure(
-        [Sample(sensor.clock(), {"heart_rate": person.heart_rate(now) + 14, "activity": 0, "battery": 77})]
-    )
+    await sensor.measure([Sample(sensor.clock(), {"heart_rate": pulse + 14, "activity": 0, "battery": 77})])
     return Played((ack,))
 
 

@@ -168,7 +168,7 @@ def _wrong(facts: dict[str, Any], second: str) -> list[str]:
     expected: dict[str, Callable[[Any], bool]] = {
         "events": lambda n: n == 1,
         "triggers": lambda n: n == 1,
-        "alerts": lambda n: n == 1,
+        "alerts": lambda every: len(every) == 1,
         "kind": lambda kind: kind == "fall",
         "state": lambda state: state == "acknowledged",
         "acknowledged_by": lambda actor: actor == f"contact:{second}",

@@ -3,7 +3,7 @@
 select
     (select count(*) from event where device_id = %(device)s and seq = %(seq)s) as events,
     (select count(*) from trigger where alert = %(alert)s) as triggers,
-    (select count(*) from alert) as alerts,
+    (select array_agg(a.kind || ': ' || a.reason_en) from alert a) as alerts,
     alert.kind, alert.state, alert.acknowledged_by,
     escalation.step, escalation.next_at is not null as waiting,
     (select count(*) from notification n where n.alert = alert.id and type = 'alert.opened'

@@ -23,7 +23,7 @@ QUIET = {
 """Within these nobody is alerted (TIHM's clinicians' limits; NEWS2 for oxygen and temperature)."""
 
 
-@pytest.mark.parametrize("person", PEOPLE[::7], ids=lambda p: str(p.seed))
+@pytest.mark.parametrize("person", PEOPLE, ids=lambda p: str(p.seed))
 def test_day_is_plausible_and_quiet(person: Person) -> None:
     for ts in DAY:
         systolic, diastolic = person.pressure(ts)
@@ -42,6 +42,12 @@ def test_day_is_plausible_and_quiet(person: Person) -> None:
             low, high = QUIET.get(name, (metric.low, metric.high))
             assert low <= value <= high, (name, value)
         assert values["battery"] >= 40
+
+
+@pytest.mark.parametrize("person", PEOPLE, ids=lambda p: str(p.seed))
+def test_a_night_fall_s_pulse_is_the_night_s_at_any_hour(person: Person) -> None:
+    for ts in DAY:
+        assert 51 <= person.night_heart_rate(ts) <= person.night_heart_rate(ts) + 14 <= 85, ts
 
 
 def test_people_sleep_at_night_and_walk_by_day() -> None:
