@@ -1,0 +1,107 @@
+"""What an operator is: one kind of rule, its state in columns with one row per slot, whole batches at a time.
+
+`engine.Engine` owns the slots, puts what arrives into order and asks; an operator never sees a batch's edges. Whatever
+an operator says depends on the readings and the times only, so it must not matter how the stream was cut:
+
+- a deadline that a reading's time has passed is due before that reading is looked at, whether or not `sweep` came
+  in between, and its trigger's `at` is the deadline, not the moment somebody looked;
+- a trigger's key is made of what made it (rule, device, resident, times), so that a replay gives the same key.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from homecare.devices import RegisteredDevice
+from homecare.residents import Profile
+from homecare.samples import Samples
+from homecare.triggers import Trigger
+
+EVENTS = (
+    "sos",
+    "fall",
+    "cancel",
+    "assist",
+    "check_in",
+    "taken_off",
+    "put_on",
+    "low_battery",
+    "power_lost",
+    "power_restored",
+    "tamper",
+    "smoke",
+    "gas",
+    "water",
+    "door",
+    "bed_exit",
+)
+"""The contract's events; `EVENT_CODE` numbers them from 1."""
+EVENT_CODE = {name: number for number, name in enumerate(EVENTS, 1)}
+
+Scope = Literal["device", "resident"]
+
+
+@dataclass(slots=True)
+class Given:
+    """n readings and events, each once, sorted by slot, then by the time they were measured at."""
+
+    samples: Samples
+    """n rows. An event is a row with what came with it (often nothing: NaN)."""
+    event: npt.NDArray[np.int8]
+    """(n,) 0: a sample of telemetry; else `EVENT_CODE` of the event."""
+    slot: npt.NDArray[np.int64]
+    """(n,) by the operator's scope: of the device, or of the resident whoever's device measured it."""
+
+    def __len__(self) -> int:
+        return len(self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose slot it is: a device, or a resident with what is known of them."""
+
+    device: RegisteredDevice | None
+    resident: Profile | None
+
+
+class Operator(Protocol):
+    """One section of the rule pack over all slots of one scope."""
+
+    section: str
+    """Its table in the rule pack."""
+    scope: Scope
+    ordered: bool
+    """True: `step` gets readings in their order, once `wait_ms` has passed in which an earlier one could still come.
+    False: what it keeps does not depend on the order (a maximum, a count), so it gets them at once."""
+
+    @property
+    def wait_ms(self) -> int:
+        """How long after its time of measurement a reading may be received and still count; ordered ones wait as long."""
+
+    def concerns(self, samples: Samples, event: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
+        """(n,) The readings and events it has a use for; it is given no others. Cheap: it is asked about every sample."""
+
+    def make_room(self, slots: int) -> None:
+        """Room for `slots` slots."""
+
+    def tune(self, rules: Sequence[Any]) -> None:
+        """Its rules: first the pack's own, then the variants that areas and residents have. Again whenever they change:
+        the state stays."""
+
+    def know(self, slots: npt.NDArray[np.int64], subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
+        """Who is in these slots and which of the rules (index in `tune`'s) holds for them; again whenever that changes."""
+
+    def step(self, given: Given) -> list[Trigger]:
+        """Take in readings; what they raise and clear, and what had come due before them."""
+
+    def sweep(self, until: int) -> list[Trigger]:
+        """Nothing that counts and was measured before `until` (Unix ms) will come any more: what has come due."""
+
+    def dump(self) -> dict[str, npt.NDArray[Any]]:
+        """The state to keep over a restart: arrays whose first axis is the slot."""
+
+    def load(self, state: dict[str, npt.NDArray[Any]], slots: npt.NDArray[np.int64]) -> None:
+        """What `dump` gave; row i of every array belongs to `slots[i]` now. Arrays of an older shape are ignored by name."""
