@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-tests demo test check bench faults fuzz lint format screenshots requirements clean
+.PHONY: help setup setup-tests demo test check bench quality faults fuzz lint format screenshots requirements clean
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
@@ -32,6 +32,9 @@ check: setup-tests lint test ## format, lint, types, import rules and all tests
 
 bench: setup-tests ## how fast it is, against its goals and against others; ONLY=ingest for a part (build/bench.json)
 	@$(BIN)/python -m tests.bench $(addprefix --only ,$(ONLY))
+
+quality: setup-tests ## how right the rules are, on real people's data left out one by one; ONLY=tihm for a part (build/quality.json)
+	@$(BIN)/python -m tests.quality $(addprefix --only ,$(ONLY))
 
 faults: setup-tests ## kill, cut off, fill up and poison everything while a fleet sends; ONLY=kill_ingest TIMES=3 for less (build/faults.json)
 	@$(BIN)/python -m tests.faults $(addprefix --only ,$(ONLY)) $(addprefix --times ,$(TIMES))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class Goal:
@@ -49,12 +51,13 @@ GOALS = {
 class Results:
     """What was measured in one run, and why what was not."""
 
+    goals: dict[str, Goal] = field(default_factory=lambda: dict(GOALS))
     metrics: dict[str, float] = field(default_factory=dict)
     not_measured: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, value: float) -> None:
-        """One of GOALS."""
-        if name not in GOALS:
+        """One of `goals`."""
+        if name not in self.goals:
             raise KeyError(name)
         self.metrics[name] = float(f"{value:.4g}")
 
@@ -64,12 +67,12 @@ class Results:
 
     def all_met(self) -> bool:
         """Whether no goal was missed of those that were measured."""
-        return not any(GOALS[name].met(value) is False for name, value in self.metrics.items())
+        return not any(self.goals[name].met(value) is False for name, value in self.metrics.items())
 
     def table(self) -> str:
-        """Metric, result, goal, verdict: a line each, in the order of GOALS."""
+        """Metric, result, goal, verdict: a line each, in the order of `goals`."""
         lines = [f"{'metric':30} {'result':>12} {'goal':>12}"]
-        for name, goal in GOALS.items():
+        for name, goal in self.goals.items():
             if name in self.metrics:
                 value = self.metrics[name]
                 verdict = {True: "met", False: "MISSED", None: ""}[goal.met(value)]
@@ -77,3 +80,8 @@ class Results:
             elif name in self.not_measured:
                 lines.append(f"{name:30} {'—':>12} {goal!s:>12}  not measured: {self.not_measured[name]}")
         return "\n".join(lines)
+
+    def report(self) -> bytes:
+        """JSON: the metrics, and why what was not measured."""
+        parts = {"metrics": self.metrics, "not_measured": self.not_measured}
+        return msgspec.json.format(msgspec.json.encode(parts), indent=2) + b"\n"
