@@ -55,7 +55,7 @@ class Engine:
         device = {name: rule for name, rule in pack.limit.items() if rule.scope == "device"}
         self._by_person = Streams(Limits(person), self._people, pack.lateness_ms)
         self._by_device = Streams(Limits(device), self._devices, pack.lateness_ms)
-        self._silence = Silence(pack.silence)
+        self._silence = None if pack.silence is None else Silence(pack.silence)
         self._make_room()
 
     @property
@@ -68,7 +68,9 @@ class Engine:
         devices = list(devices)
         if devices:
             keys = np.array([device.key for device in devices], np.int64)
-            self._silence.register(self._device_slots(keys), devices)
+            slots = self._device_slots(keys)
+            if self._silence is not None:
+                self._silence.register(slots, devices)
 
     def apply(self, samples: Samples) -> list[Trigger]:
         """Take in a batch, any number of samples in order of arrival; what it raises and clears, in a fixed order."""
@@ -84,14 +86,14 @@ class Engine:
             [
                 *self._by_person.apply(samples, people, samples.resident),
                 *self._by_device.apply(samples, devices, concerned),
-                *self._silence.heard(devices, samples.device, samples.received),
+                *(self._silence.heard(devices, samples.device, samples.received) if self._silence else ()),
             ],
             key=_order,
         )
 
     def sweep(self, now: int) -> list[Trigger]:
         """The devices whose silence has become too long by `now`; all data received before must have been applied."""
-        return sorted(self._silence.sweep(now, self._devices.keys), key=_order)
+        return sorted(self._silence.sweep(now, self._devices.keys) if self._silence else (), key=_order)
 
     def restore(self, samples: Samples) -> None:
         """As `apply`, raising nothing: these samples have been through the rules before."""
@@ -102,7 +104,8 @@ class Engine:
         for trigger in sorted(triggers, key=lambda trigger: trigger.at):
             device = self._device_slots(np.array([trigger.device], np.int64))
             if trigger.rule == SILENCE:
-                self._silence.recall(int(device[0]), trigger)
+                if self._silence is not None:
+                    self._silence.recall(int(device[0]), trigger)
             elif (rule := self._pack.limit.get(trigger.rule)) is not None:
                 if rule.scope == "device":
                     self._by_device.recall(int(device[0]), trigger)
@@ -114,11 +117,14 @@ class Engine:
 
     def heard(self, devices: npt.NDArray[np.int32], received: npt.NDArray[np.int64]) -> None:
         """When each device (by key) was last heard; clears nothing."""
-        self._silence.heard(self._device_slots(devices), devices, received)
+        slots = self._device_slots(devices)
+        if self._silence is not None:
+            self._silence.heard(slots, devices, received)
 
     def listen(self, since: int) -> None:
         """Nobody could be heard before `since` (a start, a broker out of reach)."""
-        self._silence.listen(since)
+        if self._silence is not None:
+            self._silence.listen(since)
 
     def _device_slots(self, devices: npt.NDArray[np.int32] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         slots = self._devices.add(devices.astype(np.int64) << 32)
@@ -128,7 +134,8 @@ class Engine:
     def _make_room(self) -> None:
         self._by_person.make_room()
         self._by_device.make_room()
-        self._silence.make_room(self._devices.capacity)
+        if self._silence is not None:
+            self._silence.make_room(self._devices.capacity)
 
 
 def _order(trigger: Trigger) -> tuple[int, int, str, int]:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import msgspec
 
 from alerts.rules import texts
-from alerts.rules.pack import EventRule, Pack
+from alerts.rules.event_rules import EventRule
+from alerts.rules.pack import Pack
 from homecare.messages import Event
 from homecare.samples import Flag
 from homecare.triggers import Trigger

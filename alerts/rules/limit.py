@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerts.rules import texts
-from alerts.rules.pack import LimitRule, Reading
+from alerts.rules.limit_rules import LimitRule, Reading
 from alerts.rules.rows import Rows, run_starts
 from homecare.metrics import BY_NAME, INDEX
 from homecare.triggers import Trigger

@@ -89,7 +89,8 @@ class Operator(Protocol):
 
     def tune(self, rules: Sequence[Any]) -> None:
         """Its rules: first the pack's own, then the variants that areas and residents have. Again whenever they change:
-        the state stays."""
+        the state stays.
+        """
 
     def know(self, slots: npt.NDArray[np.int64], subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
         """Who is in these slots and which of the rules (index in `tune`'s) holds for them; again whenever that changes."""

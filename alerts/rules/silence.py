@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerts.rules import texts
-from alerts.rules.pack import SilenceRule
+from alerts.rules.silence_rule import SilenceRule
 from homecare.devices import RegisteredDevice
 from homecare.triggers import Trigger
 

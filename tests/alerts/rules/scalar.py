@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alerts.rules.pack import LimitRule, Pack, Reading
+from alerts.rules.limit_rules import LimitRule, Reading
+from alerts.rules.pack import Pack
 from homecare.metrics import INDEX
 from homecare.samples import Flag, Samples
 
@@ -133,6 +134,7 @@ class Sweep:
 
 def silence_triggers(pack: Pack, interval_s: float, worn_since: int, steps: Iterable[Sample | Sweep]) -> list[Said]:
     """What is said of device 1, worn by resident 7 since `worn_since`."""
+    assert pack.silence is not None
     allowed = round(1000 * max(pack.silence.floor_s, pack.silence.intervals * interval_s))
     said = []
     counted_from, silent = worn_since, False

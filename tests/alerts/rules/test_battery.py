@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from alerts.rules.engine import Engine
 from alerts.rules.inorder import InOrder
-from alerts.rules.pack import Reading, load_pack
+from alerts.rules.limit_rules import Reading
+from alerts.rules.pack import load_pack
 from homecare.devices import RegisteredDevice, Wearing
 from homecare.metrics import BY_NAME
 from homecare.triggers import Trigger

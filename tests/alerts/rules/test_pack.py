@@ -14,6 +14,7 @@ def test_the_default_pack_has_the_first_rules() -> None:
     pack = load_pack()
     assert set(pack.limit) == {"heart_rate", "spo2", "blood_pressure", "temperature", "glucose", "battery"}
     assert pack.lateness_ms == 300_000
+    assert pack.silence is not None
     assert (pack.silence.intervals, pack.silence.floor_s) == (3, 60)
 
 
@@ -22,7 +23,7 @@ def test_the_default_pack_has_the_first_rules() -> None:
     [
         ("lateness_s = 300", "lateness_s = -1", "rule pack, field lateness_s: expected 0 to 86400 seconds, got -1.0"),
         ("lateness_s = 300", 'lateness_s = "5 min"', "rule pack, field lateness_s: Expected `float`, got `str`"),
-        ("[silence]", "[quiet]", "section quiet: expected pack, limit, silence or event"),
+        ("[silence]", "[quiet]", "section quiet: expected one of pack, limit, silence, event"),
         ("[limit.spo2]\nversion = 1", "[limit.spo2]", "rule limit.spo2: Object missing required field `version`"),
         (
             "[limit.spo2]\nversion = 1",

@@ -1,0 +1,5 @@
+"""All kinds of rules besides limits, silence and events: a new one is a module of its own and a line here."""
+
+from alerts.rules.sections import Section
+
+OPERATORS: tuple[Section, ...] = ()
