@@ -1,6 +1,7 @@
-"""A person's samples as lines to draw: pure, one chart per group of metrics, silence shown as a gap."""
+"""A person's samples, or their hours and days, as lines to draw: one chart per group of metrics, silence shown as a gap."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -9,6 +10,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "blood_pressure": ("systolic", "diastolic"),
     "temperature": ("temperature",),
     "glucose": ("glucose",),
+    "respiratory_rate": ("respiratory_rate",),
+    "weight": ("weight",),
 }
 SHORTEST_GAP_S = 15 * 60
 INTERVALS_IN_GAP = 3
@@ -34,6 +37,37 @@ def draw(samples: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             _add(chart, at, sample)
             ends[group] = at + max(SHORTEST_GAP_S, INTERVALS_IN_GAP * sample["interval_s"])
     return charts
+
+
+def draw_rolled_up(buckets: Iterable[Mapping[str, Any]], width: timedelta) -> dict[str, dict[str, Any]]:
+    """Rows of `resident_hours` or `resident_days`, oldest first, each `width` long.
+
+    {group: {"ts": [Unix s, middle of the bucket], "series": {metric: [mean | None]}, "low": …, "high": … likewise}}.
+    A row of Nones stands wherever the next bucket is missing. Groups without a value are left out.
+    """
+    charts: dict[str, dict[str, Any]] = {}
+    last: dict[str, float] = {}
+    step = width.total_seconds()
+    for bucket in buckets:
+        at = bucket["bucket"].timestamp() + step / 2
+        for group, metrics in GROUPS.items():
+            if all(bucket[f"{metric}_mean"] is None for metric in metrics):
+                continue
+            empty: dict[str, Any] = {"ts": []} | {key: {m: [] for m in metrics} for key in ("series", "low", "high")}
+            chart = charts.setdefault(group, empty)
+            if group in last and at - last[group] > 1.5 * step:
+                _add_bucket(chart, (last[group] + at) / 2, {})
+            _add_bucket(chart, at, bucket)
+            last[group] = at
+    return charts
+
+
+def _add_bucket(chart: dict[str, Any], at: float, bucket: Mapping[str, Any]) -> None:
+    chart["ts"].append(round(at, 3))
+    for key, column in (("series", "mean"), ("low", "min"), ("high", "max")):
+        for metric, line in chart[key].items():
+            value = bucket.get(f"{metric}_{column}")
+            line.append(None if value is None else round(value, 2))
 
 
 def _add(chart: dict[str, Any], at: float, values: Mapping[str, Any]) -> None:

@@ -157,3 +157,13 @@ async def samples_of(
     """Rows of `resident_samples` in [start, end), the oldest first; where there are more than `most`, the newest of them."""
     rows = await store.mappings("resident_samples", key=resident.key, most=most, **{"from": start, "to": end})
     return rows[::-1]
+
+
+async def hours_of(store: Store, resident: Resident, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """Rows of `resident_hours`, the oldest first: of every vital reading least, greatest and mean of each hour."""
+    return await store.mappings("resident_hours", key=resident.key, **{"from": start, "to": end})
+
+
+async def days_of(store: Store, resident: Resident, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """The same of each day."""
+    return await store.mappings("resident_days", key=resident.key, **{"from": start, "to": end})

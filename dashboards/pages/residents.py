@@ -1,19 +1,22 @@
-"""Residents: the list, and a person's page with the last day as charts and a map. Every look is logged."""
+"""Residents: the list, and a person's page with the last day, week, month or year as charts. Every look is logged."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from fastapi import APIRouter, HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dashboards import cases, people
-from dashboards.charts import draw, track
+from dashboards.charts import draw, draw_rolled_up, track
 from dashboards.services import Uses
 from dashboards.sessions import SignedIn
 
 router = APIRouter(include_in_schema=False, prefix="/residents")
 PER_PAGE = 50
-DAY = timedelta(days=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SPANS = {"week": (7 * DAY, HOUR), "month": (31 * DAY, HOUR), "year": (366 * DAY, DAY)}
+"""How long each is, and what of it is one point."""
 
 
 @router.get("")
@@ -69,3 +72,17 @@ async def day(uses: Uses, viewer: SignedIn, resident_id: str) -> Response:
             "last": track(await people.last_position_of(uses.store, resident)),
         }
     )
+
+
+@router.get("/{resident_id}/history.json")
+async def history(uses: Uses, viewer: SignedIn, resident_id: str, span: Literal["week", "month", "year"]) -> Response:
+    """The last week, month or year: {"from", "to": Unix s, "charts": as of `charts.draw_rolled_up`}."""
+    resident = await people.view_resident(uses.store, viewer, resident_id)
+    if resident is None:
+        raise HTTPException(404)
+    length, width = SPANS[span]
+    end = datetime.now(UTC)
+    of = people.hours_of if width == HOUR else people.days_of
+    rows = await of(uses.store, resident, end - length, end)
+    charts = draw_rolled_up(rows, width)
+    return JSONResponse({"from": (end - length).timestamp(), "to": end.timestamp(), "charts": charts})

@@ -30,6 +30,7 @@ async def test_another_village_is_nowhere_on_the_pages(dashboard: Dashboard, tow
         f"/queue/{theirs}",
         "/residents/R-2",
         "/residents/R-2/day.json",
+        "/residents/R-2/history.json?span=week",
         "/alerts/not-a-uuid",
     ):
         assert (await visit.get(path))[0] == 404, path

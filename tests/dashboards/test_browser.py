@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
@@ -206,6 +207,24 @@ async def test_a_residents_day_is_drawn_with_its_gap_and_the_map_with_its_track(
     assert columns[0] > 0.5
     assert 0.08 < columns[1] < 0.2
     assert town.one("select detail ->> 'resident' from log where action = 'resident.viewed' limit 1") == "R-1"
+
+
+async def test_a_residents_month_is_drawn_from_the_roll_ups(queue: Page, dashboard: Dashboard, town: Town) -> None:
+    now = datetime.now(UTC)
+    for day in (2, 3, 4, 20):
+        for minute, pulse in ((0, 61.0), (20, 75.0), (40, 95.0)):
+            town.sample("H-1", now - timedelta(days=day, minutes=minute), heart_rate=pulse)
+    town.roll_up()
+    await queue.goto(f"{dashboard.url}/residents/R-1")
+    for span, group in (("week", "heart_rate"), ("month", "heart_rate"), ("year", "heart_rate")):
+        await queue.click(f"[data-span={span}]")
+        await expect(queue.locator(f"#day[data-ready={span}]")).to_be_visible()
+        await expect(queue.locator(f"[data-group={group}] canvas")).to_have_count(1)
+        await expect(queue.locator("#rolled-up")).to_be_visible()
+        await expect(queue.locator("[data-group=heart_rate] tr.edge").first).not_to_be_visible()
+    await queue.click("[data-span=day]")
+    await expect(queue.locator("#day[data-ready=day]")).to_be_visible()
+    await expect(queue.locator("#day .empty")).to_be_visible()
 
 
 async def test_residents_are_found_while_typing(queue: Page, dashboard: Dashboard) -> None:

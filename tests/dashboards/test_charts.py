@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dashboards.charts import GROUPS, draw, track
+from dashboards.charts import GROUPS, draw, draw_rolled_up, track
 from dashboards.fleet import preview
 
 START = datetime(2026, 11, 21, 0, 0, tzinfo=UTC)
@@ -42,6 +42,26 @@ def test_zero_is_a_reading_and_half_a_blood_pressure_is_kept() -> None:
     drawn = draw([sample(0, temperature=0.0, systolic=150.0)])
     assert drawn["temperature"]["series"]["temperature"] == [0]
     assert drawn["blood_pressure"]["series"] == {"systolic": [150], "diastolic": [None]}
+
+
+def test_hours_have_a_mean_between_a_lowest_and_a_highest_and_a_missing_hour_is_a_gap() -> None:
+    nothing = {
+        f"{metric}_{what}": None for metrics in GROUPS.values() for metric in metrics for what in ("min", "max", "mean")
+    }
+    hours = [
+        nothing | {"bucket": START + timedelta(hours=hour), "spo2_min": 93.0, "spo2_max": 98.0, "spo2_mean": 96.333}
+        for hour in (0, 1, 5)
+    ]
+    drawn = draw_rolled_up(hours, timedelta(hours=1))
+    middle = [START.timestamp() + 3600 * hour for hour in (0.5, 1.5, 3.5, 5.5)]
+    assert drawn == {
+        "spo2": {
+            "ts": middle,
+            "series": {"spo2": [96.33, 96.33, None, 96.33]},
+            "low": {"spo2": [93, 93, None, 93]},
+            "high": {"spo2": [98, 98, None, 98]},
+        }
+    }
 
 
 def test_the_track_has_the_positions_alone() -> None:

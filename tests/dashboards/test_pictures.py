@@ -26,6 +26,7 @@ def night(town: Town, language: str) -> tuple[str, str]:
         town.execute("update contact set name = 'Sample Contact ' || right(id, 2)")
         town.execute("update operator set name = 'Sample Operator'")
     town.day()
+    town.roll_up()
     fall = town.alert("H-1", "fall", ago_s=47)
     sos = town.alert("H-2", "sos", ago_s=21)
     vital = town.alert("H-2", "vital", "urgent", 55)
@@ -77,3 +78,7 @@ async def test_every_page_is_drawn_without_a_complaint(
             await page.goto(dashboard.url + path)
             await page.wait_for_selector(ready)
             await take(page, f"{name}-{ending}")
+            if name == "resident":
+                await page.click("[data-span=week]")
+                await page.wait_for_selector("#day[data-ready=week]")
+                await take(page, f"resident-week-{ending}")

@@ -163,6 +163,13 @@ class Town:
             at, at, *values.values(), *([at] * len(known)), device,
         )  # fmt: skip
 
+    def roll_up(self) -> None:
+        """Every hour that has samples and is over, as ingest does it."""
+        self.execute(
+            "select rollup_hour(hour, devices) from (select date_trunc('hour', ts) as hour, array_agg(distinct device) as devices"
+            " from sample where ts < (select closed_until from rollup_state) group by 1) past"
+        )
+
     def day(self, device: str = "H-1") -> None:
         """A day of readings every ten minutes, with a silence of three hours in it."""
         end = datetime.now(UTC)
