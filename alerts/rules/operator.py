@@ -10,12 +10,13 @@ an operator says depends on the readings and the times only, so it must not matt
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from homecare.devices import RegisteredDevice
+from homecare.messages import AccelerationWindow
 from homecare.residents import Profile
 from homecare.samples import Samples
 from homecare.triggers import Trigger
@@ -106,3 +107,20 @@ class Operator(Protocol):
 
     def load(self, state: dict[str, npt.NDArray[Any]], slots: npt.NDArray[np.int64]) -> None:
         """What `dump` gave; row i of every array belongs to `slots[i]` now. Arrays of an older shape are ignored by name."""
+
+
+@runtime_checkable
+class ReadsWindows(Protocol):
+    """An operator that reads raw acceleration as well; `sweep` settles what waited for more of it."""
+
+    def windows(self, windows: Sequence[AccelerationWindow], slots: npt.NDArray[np.int64]) -> list[Trigger]:
+        """Windows in order of arrival, repeats and all, and the slot of each: given at once, whatever `ordered` says."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """An operator whose state is made of more than the last minutes."""
+
+    @property
+    def memory_ms(self) -> int:
+        """How far back, by `ts`, the readings are needed to make its state anew where no snapshot of it is there."""
