@@ -76,28 +76,3 @@ class Registry:
         """How many devices, wearings, residents there will be once these are known too."""
         known = self._devices | {device.id: device for device in devices}
         return len(known), sum(len(device.wearings) for device in known.values()), len(self._names.keys() | residents)
-
-
-class OpenRegistry:
-    """For a backtest: every device counts as registered in its topic's area, every subject as a resident.
-
-    Keys are given in the order of first sight, from 1.
-    """
-
-    def __init__(self, interval_s: float = 60.0) -> None:
-        self.version = 0
-        self.interval_s = interval_s
-        self.devices: dict[str, RegisteredDevice] = {}
-        self.subjects: dict[str, int] = {}
-
-    def device(self, device: str, area: str) -> RegisteredDevice:
-        """It is there, and was always there."""
-        known = self.devices.get(device)
-        key = known.key if known else len(self.devices) + 1
-        if known is None or known.area != area:
-            known = self.devices[device] = RegisteredDevice(key, device, area, "kiosk", self.interval_s)
-        return known
-
-    def subject(self, text: str) -> int:
-        """A key of their own for everybody who is named."""
-        return self.subjects.setdefault(text, len(self.subjects) + 1)

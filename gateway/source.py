@@ -13,7 +13,7 @@ WORN = frozenset({"handset", "fall_sensor"})
 
 
 class Directory(Protocol):
-    """Who is registered: `gateway.registry.Registry`, or `OpenRegistry` where everybody counts as such."""
+    """Who is registered: `registry.Registry`, or `open_registry.OpenRegistry` where everybody counts as such."""
 
     version: int
     """Changes with every change of the answers below."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.draft import Reader
 from gateway.edge import Edge
-from gateway.registry import OpenRegistry
+from gateway.open_registry import OpenRegistry
 from gateway.senml import SENML, metric_of
 from gateway.senml_units import CONVERSIONS
 from gateway.traccar import TOPIC, TRACCAR_ALARMS, measurements

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.draft import Draft
 from gateway.edge import Edge
-from gateway.registry import OpenRegistry
+from gateway.open_registry import OpenRegistry
 from gateway.source import Source
 from homecare.checked import Checked
 from homecare.devices import RegisteredDevice
