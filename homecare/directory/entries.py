@@ -2,7 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,6 +17,8 @@ AreaCode = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 Login = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
 Text = Annotated[str, Meta(min_length=1)]
 Rank = Annotated[int, Meta(ge=1)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Language = Literal["zh", "en"]
 WEBHOOK_SECRET = r"^whsec_[A-Za-z0-9+/]{32,86}={0,2}$"  # noqa: S105  # a pattern, not a secret
 
@@ -53,8 +55,8 @@ class Resident(Entry, frozen=True):
     sex: Literal["f", "m", "x"] | None = None
     phone: str | None = None
     address: str | None = None
-    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
-    lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    lat: Latitude | None = None
+    lon: Longitude | None = None
     language: Language = "zh"
     conditions: list[str] = []
 
@@ -164,6 +166,64 @@ class Operator(Entry, frozen=True):
     password: Annotated[str, Meta(min_length=10)] | None = None
 
 
+class Place(Entry, frozen=True):
+    """A place that matters for a resident: a circle (one point, `radius_m`) or a polygon (3 points or more).
+
+    `watch`: "leave" and "enter" tell when they do; "home_by" when they are not in it `by` HH:MM, by the time of their
+    area. A file states all of a resident's places.
+    """
+
+    resident: Id
+    name: Text
+    watch: Literal["leave", "enter", "home_by"]
+    points: Annotated[list[tuple[Latitude, Longitude]], Meta(min_length=1, max_length=200)]
+    radius_m: Annotated[float, Meta(ge=0, le=100_000)] = 0
+    by: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
+
+    def __post_init__(self) -> None:
+        if self.radius_m > 0 and len(self.points) != 1:
+            raise ValueError("points: expected one point in a place with radius_m")
+        if self.radius_m == 0 and len(self.points) < 3:
+            raise ValueError("points: expected 3 or more where there is no radius_m")
+        if (self.watch == "home_by") != (self.by is not None):
+            raise ValueError("by: expected HH:MM with home_by, and only there")
+
+
+class Order(Entry, frozen=True):
+    """What a clinician ordered for a resident's rules, `by` whom and `at` when; `until`: it no longer holds.
+
+    spo2_scale_2: NEWS2's second scale for oxygen saturation (hypercapnic respiratory failure).
+    """
+
+    resident: Id
+    what: Literal["spo2_scale_2"]
+    by: Text
+    at: Annotated[dt.datetime, Meta(tz=True)]
+    until: Annotated[dt.datetime, Meta(tz=True)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.until is not None and self.until <= self.at:
+            raise ValueError("until: expected a time after `at`")
+
+
+class RuleOverride(Entry, frozen=True):
+    """One field of one rule that differs for an area and all below it, or for a resident; `value` null: no longer.
+
+    `rule` like `limit.heart_rate`, `field` like `reading.heart_rate:high.bands.warning.limit`.
+    """
+
+    rule: Text
+    field: Text
+    value: Any
+    area: AreaCode | None = None
+    resident: Id | None = None
+    by: Text = "directory import"
+
+    def __post_init__(self) -> None:
+        if (self.area is None) == (self.resident is None):
+            raise ValueError("area, resident: expected exactly one of the two")
+
+
 class Directory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A whole file, in the order it is written to the database."""
 
@@ -174,6 +234,9 @@ class Directory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     devices: list[Device] = []
     policies: list[Policy] = []
     operators: list[Operator] = []
+    places: list[Place] = []
+    orders: list[Order] = []
+    overrides: list[RuleOverride] = []
 
 
 KINDS = Directory.__struct_fields__

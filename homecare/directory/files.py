@@ -80,7 +80,7 @@ def explain(problem: str, raw: dict[str, object]) -> str:
 
 def _name(entry: object) -> str:
     if isinstance(entry, dict):
-        for member in ("id", "code", "login", "resident"):
+        for member in ("id", "code", "login", "resident", "area"):
             if isinstance(entry.get(member), str):
                 return str(entry[member])
     return "without an id"
@@ -124,7 +124,8 @@ def entry_key(entry: object) -> object:
     for member in ("id", "code", "login"):
         if hasattr(entry, member):
             return getattr(entry, member)
-    return getattr(entry, "resident", None), getattr(entry, "rank", None)
+    names = ("area", "resident", "rank", "name", "watch", "what", "at", "rule", "field")
+    return tuple(getattr(entry, name, None) for name in names)
 
 
 def _write_private(path: Path, content: bytes) -> None:

@@ -168,3 +168,61 @@ where mqtt_password is not null and revoked_at is null and position(':' in id) =
 
 -- name: set_mqtt_password
 update device set mqtt_password = %(password)s where id = %(id)s returning id
+
+-- name: resident_key
+select key from resident where id = %(id)s
+
+-- name: places_of
+-- As Python sorts them: by code point, whatever the database's collation.
+select name, watch, lat, lon, radius_m::double precision, minute from place
+where resident = (select key from resident where id = %(resident)s) order by name collate "C", watch collate "C"
+
+-- name: remove_places
+delete from place where resident = (select key from resident where id = %(resident)s)
+
+-- name: add_place
+insert into place (resident, name, watch, lat, lon, radius_m, minute)
+select key, %(name)s, %(watch)s, %(lat)s, %(lon)s, %(radius_m)s, %(minute)s from resident where id = %(resident)s
+
+-- name: put_order
+insert into resident_order (resident, what, ordered_by, ordered_at, ended_at)
+select key, %(what)s, %(by)s, %(at)s, %(until)s from resident where id = %(resident)s
+on conflict (resident, what, ordered_at) do update set ordered_by = excluded.ordered_by, ended_at = excluded.ended_at
+where (resident_order.ordered_by, resident_order.ended_at) is distinct from (excluded.ordered_by, excluded.ended_at)
+returning xmax = 0 as added
+
+-- name: override_whose
+select from area where code = %(area)s union all select from resident where id = %(resident)s
+
+-- name: put_override
+insert into rule_override (area, resident, rule, field, value, set_by)
+values (%(area)s, (select key from resident where id = %(resident)s), %(rule)s, %(field)s, %(value)s, %(by)s)
+on conflict (area, resident, rule, field) do update set value = excluded.value, set_by = excluded.set_by
+where rule_override.value is distinct from excluded.value
+returning xmax = 0 as added
+
+-- name: remove_override
+delete from rule_override
+where area is not distinct from %(area)s and rule = %(rule)s and field = %(field)s
+    and resident is not distinct from (select key from resident where id = %(resident)s)
+
+-- name: all_overrides
+select o.area, r.id as resident, o.rule, o.field, o.value, r.area as resident_area, coalesce(o.resident, 0) as resident_key
+from rule_override o left join resident r on r.key = o.resident
+order by o.area, r.id, o.rule, o.field
+
+-- name: area_tree
+select code, parent, timezone as zone from area
+
+-- name: places
+select resident.id as resident, place.name, watch, place.lat, place.lon, radius_m, minute
+from place join resident on resident.key = place.resident order by resident.id, place.name, watch
+
+-- name: orders
+select resident.id as resident, what, ordered_by as by, ordered_at as at, ended_at as until
+from resident_order join resident on resident.key = resident_order.resident order by resident.id, what, ordered_at
+
+-- name: overrides
+select rule_override.area, resident.id as resident, rule, field, value, set_by as by
+from rule_override left join resident on resident.key = rule_override.resident
+order by rule_override.area, resident.id, rule, field

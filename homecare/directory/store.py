@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import psycopg
@@ -21,22 +21,28 @@ from homecare.directory.entries import (
     Device,
     Directory,
     Operator,
+    Place,
     Policy,
     Resident,
     ResidentContact,
     Source,
 )
+from homecare.directory.rules import RuleEntries, place_entries
 from homecare.errors import InputError
+from homecare.overrides import CheckOverrides
 from homecare.secrets import Vault
 
 _SQL = load_queries("homecare.directory")
 _HASHER = PasswordHasher()
+OfResident = TypeVar("OfResident", ResidentContact, Place)
 Outcome = str
 """`added`, `changed` or `unchanged`."""
 
 
-def import_directory(url: str, source: Source, vault: Vault) -> dict[str, Counter[Outcome]]:
-    """Write all entries in one transaction; counts of added, changed, unchanged by kind.
+def import_directory(
+    url: str, source: Source, vault: Vault, check: CheckOverrides | None = None
+) -> dict[str, Counter[Outcome]]:
+    """Write all entries in one transaction; counts of added, changed, unchanged by kind. `check`: for overrides.
 
     Raises:
         InputError: an entry contradicts another or the database; nothing was written.
@@ -44,15 +50,15 @@ def import_directory(url: str, source: Source, vault: Vault) -> dict[str, Counte
     """
     with unavailable(), psycopg.connect(url) as db:
         require_migrated(db)
-        counts = _Import(db, source, vault).run()
+        counts = _Import(db, source, vault, RuleEntries(db, check)).run()
         detail = {kind: dict(count) for kind, count in counts.items()}
         db.execute(_SQL["record"], {"action": "directory.imported", "detail": Jsonb(detail)})
     return counts
 
 
 class _Import:
-    def __init__(self, db: psycopg.Connection, source: Source, vault: Vault) -> None:
-        self._db, self._source, self._vault = db, source, vault
+    def __init__(self, db: psycopg.Connection, source: Source, vault: Vault, rules: RuleEntries) -> None:
+        self._db, self._source, self._vault, self._rules = db, source, vault, rules
 
     def run(self) -> dict[str, Counter[Outcome]]:
         given = self._source.directory
@@ -63,6 +69,8 @@ class _Import:
             "devices": self._device,
             "policies": self._policy,
             "operators": self._operator,
+            "orders": self._rules.order,
+            "overrides": self._rules.override,
         }
         counts: dict[str, Counter[Outcome]] = {}
         for kind in KINDS:
@@ -72,9 +80,13 @@ class _Import:
             if kind == "resident_contacts":
                 counts[kind] = Counter(self._contacts_of(group) for group in _by_resident(entries))
                 continue
+            if kind == "places":
+                counts[kind] = Counter(self._places(group) for group in _by_resident(entries))
+                continue
             if kind == "areas":
                 entries = _parents_first(entries)
             counts[kind] = Counter(self._put(kind, index, entry, writers[kind]) for index, entry in entries)
+        self._rules.refuse_wrong()
         return counts
 
     def _put(self, kind: str, index: int, entry: Any, write: Callable[[Any], Outcome]) -> Outcome:
@@ -142,6 +154,9 @@ class _Import:
         for index, entry in entries:
             self._put("resident_contacts", index, entry, self._resident_contact)
         return "changed" if stored else "added"
+
+    def _places(self, entries: list[tuple[int, Place]]) -> Outcome:
+        return self._put("places", entries[0][0], [place for _, place in entries], self._rules.places_of)
 
     def _resident_contact(self, entry: ResidentContact) -> Outcome:
         if not self._run("add_contact", **msgspec.structs.asdict(entry)):
@@ -235,8 +250,8 @@ def _parents_first(entries: list[tuple[int, Area]]) -> list[tuple[int, Area]]:
     return ordered
 
 
-def _by_resident(entries: list[tuple[int, ResidentContact]]) -> Iterable[list[tuple[int, ResidentContact]]]:
-    groups: dict[str, list[tuple[int, ResidentContact]]] = defaultdict(list)
+def _by_resident(entries: list[tuple[int, OfResident]]) -> Iterable[list[tuple[int, OfResident]]]:
+    groups: dict[str, list[tuple[int, OfResident]]] = defaultdict(list)
     for index, entry in entries:
         groups[entry.resident].append((index, entry))
     return groups.values()
@@ -272,6 +287,7 @@ def export_directory(url: str, vault: Vault | None) -> Directory:
             contact["channels"] = channels[contact["id"]]
         for policy in found["policies"]:
             policy["steps"] = _steps(rows("targets_of", policy=policy["id"]))
+        place_entries(found["places"])
         db.execute(_SQL["record"], {"action": "directory.exported", "detail": Jsonb({"secrets": vault is not None})})
     return msgspec.convert(found, Directory)
 

@@ -1,6 +1,7 @@
 """Directory entries as CSV: one file per kind, known by its header; several rows for what is a list in JSON.
 
 A contact has a row per channel, a policy a row per step, its targets like `rank:1 contact:C-7 operators`.
+A place's points are `lat lon;lat lon;…`, an override's value is JSON, empty for null.
 Lists (`conditions`, `kinds`) are separated by `;`. An empty cell is a member that is left out, but an empty `wearer` is null.
 """
 
@@ -12,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from homecare.directory.entries import KINDS, Contact, Directory, Policy, Source, Target
+from homecare.directory.entries import KINDS, Contact, Directory, Place, Policy, RuleOverride, Source, Target
 from homecare.errors import InputError
 
 Row = dict[str, str]
@@ -39,6 +40,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "devices": ("id", "area", "kind", "model", "interval_s", "wearer", "since", "password"),
     "policies": ("id", "area", "resident", "kinds", "repeat_s", "delay_s", "to"),
     "operators": ("login", "name", "role", "area", "language", "password"),
+    "places": ("resident", "name", "watch", "points", "radius_m", "by"),
+    "orders": ("resident", "what", "by", "at", "until"),
+    "overrides": ("area", "resident", "rule", "field", "value", "by"),
 }
 REQUIRED: dict[str, frozenset[str]] = {
     "areas": frozenset({"code", "level", "name_zh"}),
@@ -48,7 +52,19 @@ REQUIRED: dict[str, frozenset[str]] = {
     "devices": frozenset({"id", "area", "kind"}),
     "policies": frozenset({"id", "delay_s", "to"}),
     "operators": frozenset({"login", "name"}),
+    "places": frozenset({"resident", "name", "watch", "points"}),
+    "orders": frozenset({"resident", "what", "by", "at"}),
+    "overrides": frozenset({"rule", "field", "value"}),
 }
+KEYS: dict[str, tuple[str, ...]] = {
+    "areas": ("code",),
+    "resident_contacts": ("resident", "rank"),
+    "operators": ("login",),
+    "places": ("resident", "name", "watch"),
+    "orders": ("resident", "what", "at"),
+    "overrides": ("area", "resident", "rule", "field"),
+} | dict.fromkeys(("residents", "contacts", "devices", "policies"), ("id",))
+"""What makes two rows speak of the same entry."""
 LISTS = ("conditions", "kinds")
 CHANNEL = {"channel_kind": "kind", "address": "address", "secret": "secret"}
 
@@ -108,7 +124,7 @@ def _kind(path: Path, header: Sequence[str]) -> str:
 
 
 def _add(kind: str, row: Row, place: str, entries: dict[str, Entry], places: dict[str, str]) -> None:
-    key = "/".join(row[c] for c in ("id", "code", "login", "resident", "rank") if c in row and c in REQUIRED[kind])
+    key = "/".join(row[column] for column in KEYS[kind] if row.get(column))
     entry = _entry(row)
     if kind == "contacts":
         channel = {member: entry.pop(column) for column, member in CHANNEL.items() if column in entry}
@@ -116,6 +132,10 @@ def _add(kind: str, row: Row, place: str, entries: dict[str, Entry], places: dic
     elif kind == "policies":
         step = {"delay_s": entry.pop("delay_s", None), "to": _targets(entry.pop("to", ""), place)}
         entry["steps"] = [step]
+    elif kind == "places":
+        entry["points"] = [_point(point, place) for point in row["points"].split(";") if point.strip()]
+    elif kind == "overrides":
+        entry["value"] = _json(row["value"], place)
     if key in entries:
         more = {"contacts": "channels", "policies": "steps"}.get(kind)
         if more is None:
@@ -150,6 +170,21 @@ def _targets(cell: str, place: str) -> list[Entry]:
     return targets
 
 
+def _point(cell: str, place: str) -> list[float]:
+    try:
+        lat, lon = map(float, cell.split())
+    except ValueError:
+        raise InputError(f"{place}, points: {cell.strip()}: expected latitude and longitude in degrees") from None
+    return [lat, lon]
+
+
+def _json(cell: str, place: str) -> Any:
+    try:
+        return msgspec.json.decode(cell) if cell else None
+    except msgspec.DecodeError as error:
+        raise InputError(f"{place}, value: expected JSON ({error})") from None
+
+
 def _rows(entry: Any) -> Iterable[Row]:
     flat = {
         name: _cell(value) for name, value in msgspec.to_builtins(entry).items() if name not in ("channels", "steps")
@@ -160,6 +195,10 @@ def _rows(entry: Any) -> Iterable[Row]:
     elif isinstance(entry, Policy):
         for step in entry.steps:
             yield flat | {"delay_s": _cell(step.delay_s), "to": " ".join(map(_target, step.to))}
+    elif isinstance(entry, Place):
+        yield flat | {"points": ";".join(f"{lat!r} {lon!r}" for lat, lon in entry.points)}
+    elif isinstance(entry, RuleOverride):
+        yield flat | {"value": msgspec.json.encode(entry.value).decode()}
     else:
         yield flat
 
