@@ -1,0 +1,110 @@
+"""State by slot for rules that concern few: a row of its own only for a slot that has something to keep.
+
+A million devices hold a thousand care beds; whoever never had a reading that matters shares row 0, which stays blank.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Column(NamedTuple):
+    """One value (or a fixed number of them) that is kept: its type, what a blank holds, its shape beside the slot."""
+
+    dtype: type[np.generic]
+    blank: float
+    shape: tuple[int, ...] = ()
+
+
+class Columns:
+    """Named arrays whose first axis is the row; `rows` tells a slot's."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self._columns = dict(columns)
+        self._row = np.zeros(0, np.int32)
+        self._slot = np.zeros(1, np.int64)
+        self._used = 1
+        self._arrays = {name: _blank(column, 1) for name, column in self._columns.items()}
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        """The array of that name; row 0 is blank and must stay so."""
+        return self._arrays[name]
+
+    @property
+    def used(self) -> int:
+        """How many rows are in use, the blank one among them."""
+        return self._used
+
+    @property
+    def slots(self) -> int:
+        """For how many slots there is room."""
+        return len(self._row)
+
+    def slot(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Whose rows these are."""
+        return self._slot[rows]
+
+    def rows(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The row of each slot; 0: it has none."""
+        return self._row[slots].astype(np.int64)
+
+    def make_room(self, slots: int) -> None:
+        """Room for `slots` slots."""
+        more = slots - len(self._row)
+        if more > 0:
+            self._row = np.concatenate([self._row, np.zeros(more, np.int32)])
+
+    def give(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The row of each slot, a new one where it had none."""
+        rows = self._row[slots]
+        without = rows == 0
+        if without.any():
+            new = np.unique(slots[without])
+            self._extend(self._used + len(new))
+            places = np.arange(self._used, self._used + len(new))
+            self._row[new] = places
+            self._slot[places] = new
+            self._used += len(new)
+            rows = self._row[slots]
+        return rows.astype(np.int64)
+
+    def widen(self, name: str, shape: tuple[int, ...]) -> None:
+        """Make the last axis of a column as long as asked, filled with blanks; it never gets shorter."""
+        column, array = self._columns[name], self._arrays[name]
+        more = shape[-1] - array.shape[-1]
+        if more > 0:
+            self._columns[name] = column._replace(shape=shape)
+            added = np.full((*array.shape[:-1], more), column.blank, column.dtype)
+            self._arrays[name] = np.concatenate([array, added], axis=-1)
+
+    def dump(self) -> dict[str, npt.NDArray[Any]]:
+        """All that is kept, a row for every slot."""
+        return {name: array[self._row] for name, array in self._arrays.items()}
+
+    def load(self, state: Mapping[str, npt.NDArray[Any]], slots: npt.NDArray[np.int64]) -> None:
+        """What `dump` gave, of `slots` now; nothing of it if a column is missing or of another shape."""
+        for name, column in self._columns.items():
+            if name not in state or state[name].shape[1:] != column.shape:
+                return
+        kept = np.zeros(len(slots), np.bool_)
+        for name, column in self._columns.items():
+            differs = state[name] != column.blank
+            kept |= differs.any(axis=tuple(range(1, differs.ndim))) if differs.ndim > 1 else differs
+        rows = self.give(slots[kept])
+        for name in self._columns:
+            self._arrays[name][rows] = state[name][kept]
+
+    def _extend(self, rows: int) -> None:
+        have = len(self._slot)
+        if rows <= have:
+            return
+        more = max(rows, 2 * have) - have
+        self._slot = np.concatenate([self._slot, np.zeros(more, np.int64)])
+        for name, column in self._columns.items():
+            self._arrays[name] = np.concatenate([self._arrays[name], _blank(column, more)])
+
+
+def _blank(column: Column, rows: int) -> npt.NDArray[Any]:
+    return np.full((rows, *column.shape), column.blank, column.dtype)
