@@ -9,7 +9,10 @@ import typer
 from homecare.errors import InputError, SettingsError
 from homecare.secrets import Vault
 
-app = typer.Typer(no_args_is_help=True, help="Areas, residents, contacts, devices, policies, operators.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Areas, residents, contacts, devices, policies, operators, and what the rules know of people.",
+)
 
 
 def setting(name: str) -> str:
@@ -42,10 +45,11 @@ def import_(
     file: Annotated[Path, typer.Argument(help="A .json file, a .csv file of one kind, or a folder of .csv files.")],
 ) -> None:
     """Write a file's entries to the database, all or nothing; importing it twice changes nothing."""
+    from homecare.commands.rules import checker
     from homecare.directory import files, store
 
     url, vault = database_url(), open_vault()
-    counts = store.import_directory(url, files.read(file), vault)
+    counts = store.import_directory(url, files.read(file), vault, checker())
     if not counts:
         raise InputError(f"{file}: holds no entries")
     for kind, count in counts.items():

@@ -172,6 +172,9 @@ update device set mqtt_password = %(password)s where id = %(id)s returning id
 -- name: resident_key
 select key from resident where id = %(id)s
 
+-- name: resident_home
+select key, area from resident where id = %(id)s
+
 -- name: places_of
 -- As Python sorts them: by code point, whatever the database's collation.
 select name, watch, lat, lon, radius_m::double precision, minute from place

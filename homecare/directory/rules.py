@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from homecare.database import load_queries
+from homecare.database import load_queries, require_migrated, unavailable
 from homecare.directory.entries import Order, Place, RuleOverride
 from homecare.errors import InputError
 from homecare.overrides import Area, CheckOverrides, Override
@@ -75,6 +76,37 @@ class RuleEntries:
         if self._check is None:
             raise InputError("overrides: cannot be written here, for nothing checks them")
         return self._check(*read_overrides(self._db))
+
+
+def change_overrides(url: str, overrides: Sequence[RuleOverride], check: CheckOverrides) -> list[Outcome]:
+    """Write these at once: `added`, `changed`, `removed` or `unchanged` of each.
+
+    Raises:
+        InputError: there is no such area or resident, or what came of it is wrong; nothing was written.
+        DatabaseUnavailable, NotMigrated: nothing was written.
+    """
+    with unavailable(), psycopg.connect(url) as db:
+        require_migrated(db)
+        entries = RuleEntries(db, check)
+        outcomes = [entries.override(override) for override in overrides]
+        entries.refuse_wrong()
+        for override, outcome in zip(overrides, outcomes, strict=True):
+            if outcome != "unchanged":
+                detail = msgspec.to_builtins(override) | {"outcome": outcome}
+                db.execute(_SQL["record"], {"action": "rules.overridden", "detail": Jsonb(detail)})
+    return outcomes
+
+
+def overrides_for(url: str, resident: str | None = None) -> tuple[list[Override], list[Area], tuple[int, str] | None]:
+    """All overrides and areas, and key and area of `resident` (None: not asked for, or there is no such resident).
+
+    Raises:
+        DatabaseUnavailable, NotMigrated: they cannot be read.
+    """
+    with unavailable(), psycopg.connect(url) as db:
+        require_migrated(db)
+        found = db.execute(_SQL["resident_home"], {"id": resident}).fetchone()
+        return *read_overrides(db), found
 
 
 def read_overrides(db: psycopg.Connection) -> tuple[list[Override], list[Area]]:
