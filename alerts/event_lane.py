@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -69,8 +69,8 @@ class _Job:
 
 
 class EventLane:
-    """`check` must not raise; `event_trigger` is the rules' word on an event; `woke` is called after each commit
-    with the wake-up channels it is about.
+    """`check` must not raise; `event_trigger` is the rules' word on an event. After each commit `post` is given what
+    `begin` leased in it, and `woke` is called with the wake-up channels it is about.
     """
 
     def __init__(
@@ -82,10 +82,12 @@ class EventLane:
         event_trigger: Callable[[Event], Trigger | None],
         begin: store.Begin,
         ack: AckMessage,
+        post: Callable[[Sequence[Any]], None] = lambda _: None,
         woke: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._session, self._pool = session, pool
-        self._check, self._event_trigger, self._begin, self._ack, self._woke = check, event_trigger, begin, ack, woke
+        self._check, self._event_trigger, self._begin, self._ack = check, event_trigger, begin, ack
+        self._post, self._woke = post, woke
         self._urgent: asyncio.Queue[tuple[_Job, Work]] = asyncio.Queue()
         self._others: asyncio.Queue[tuple[_Job, Work]] = asyncio.Queue()
         self._jobs: deque[_Job] = deque()
@@ -141,6 +143,7 @@ class EventLane:
                 log.error("event_not_stored", kind=event.event, device=event.origin.device, problem=_problem(error))
         if recorded is None:
             return
+        self._post(recorded.posts)
         meters.EVENTS.labels(event.event, recorded.state).inc()
         meters.EVENT_SECONDS.observe(max(0.0, time.time() - event.received / 1000))
         if recorded.state == "opened":

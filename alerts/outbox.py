@@ -2,14 +2,15 @@
 
 A claim is a lease in the database, taken only when there is room to send at once, so that nothing is posted long after
 its alert was answered. A sender that dies loses its lease, and another sends the same bytes under the same id.
+The first notifications of an alert are leased by the transaction that writes them, and posted right after its commit.
 """
 
 import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -36,6 +37,14 @@ PER_ENDPOINT = 8
 DRAIN_S = 5.0
 
 
+class Leased(NamedTuple):
+    """A notification that this process has to send: `row` of the query `claim_notifications`."""
+
+    endpoint: str
+    row: Any
+    delivery: Delivery
+
+
 class Outbox:
     """`channels`: how to send each kind."""
 
@@ -52,26 +61,73 @@ class Outbox:
         self._jitter = jitter or random.Random()
         self._sending: dict[UUID, tuple[str, asyncio.Task[None]]] = {}
         """In flight: (endpoint, task) by notification."""
+        self._group: asyncio.TaskGroup | None = None
+        """While it runs."""
 
     async def run(self) -> None:
         """Until cancelled; what is on its way then has DRAIN_S to end."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             try:
                 while True:
-                    wait_s = await retry(lambda: self._claim(group), what="outbox", on=DatabaseUnavailable)
+                    wait_s = await retry(self._claim, what="outbox", on=DatabaseUnavailable)
                     if wait_s > 0:
                         await self._wakeups.wait("homecare_outbox", wait_s)
             except asyncio.CancelledError:
+                self._group = None
                 if self._sending:
                     await asyncio.wait([task for _, task in self._sending.values()], timeout=DRAIN_S)
                 raise
 
-    async def _claim(self, group: asyncio.TaskGroup) -> float:
+    async def lease_first(self, db: AsyncConnection, alert: UUID) -> Sequence[Leased]:
+        """Lease what this alert's first step wrote, in the same transaction; give it to `post` after the commit.
+
+        Whatever goes wrong here is nobody's loss: what is not leased is claimed like everything else.
+        """
+        if self._group is None or len(self._sending) >= AT_ONCE:
+            return ()
+        try:
+            async with db.transaction():
+                written = await rows(db, "first_notifications", {"alert": alert, "kinds": list(self._channels)})
+                return await self._lease(db, written, self._busy())
+        except psycopg.OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            log.error("first_lease_failed", alert=str(alert), kind=type(error).__name__)
+            return ()
+
+    def post(self, leased: Iterable[Leased]) -> None:
+        """Send what `lease_first` leased. An endpoint's share may be exceeded by what was leased at one time for several alerts."""
+        for one_leased in leased:
+            self._start(one_leased)
+
+    def _start(self, leased: Leased) -> None:
+        if self._group is not None:
+            task = self._group.create_task(self._deliver(leased.row, leased.delivery), name=f"send-{leased.row.id}")
+            self._sending[leased.row.id] = leased.endpoint, task
+
+    def _busy(self) -> Counter[str]:
+        return Counter(endpoint for endpoint, _ in self._sending.values())
+
+    async def _lease(self, db: AsyncConnection, claimed: Iterable[Any], busy: Counter[str]) -> list[Leased]:
+        """Those of the claimed that are to be sent and have room, with their bodies fixed."""
+        ready = []
+        for row in claimed:
+            endpoint = endpoint_of(row.address or "")
+            if obsolete(row) is None and busy[endpoint] < PER_ENDPOINT:
+                busy[endpoint] += 1
+                ready.append(Leased(endpoint, row, self._letters.delivery(row)))
+        if ready:
+            bodies = [leased.delivery.body.decode() for leased in ready]
+            await run(db, "lease", {"ids": [leased.row.id for leased in ready], "bodies": bodies, "lease_s": LEASE_S})
+        return ready
+
+    async def _claim(self) -> float:
         """Lease what may go now and start it; seconds until there may be more."""
         room = AT_ONCE - len(self._sending)
         if room <= 0:
             return POLL_S
-        busy = Counter(endpoint for endpoint, _ in self._sending.values())
+        busy = self._busy()
         seen = {
             "kinds": list(self._channels),
             "mine": list(self._sending),
@@ -83,19 +139,9 @@ class Outbox:
             async with self._pool.connection() as db:
                 async with db.pipeline(), db.transaction():
                     claimed = await rows(db, "claim_notifications", seen)
-                    ready = []
-                    for row in claimed:
-                        endpoint = endpoint_of(row.address or "")
-                        if obsolete(row) is None and busy[endpoint] < PER_ENDPOINT:
-                            busy[endpoint] += 1
-                            ready.append((endpoint, row, self._letters.delivery(row)))
-                    if ready:
-                        bodies = [delivery.body.decode() for _, _, delivery in ready]
-                        lease = {"ids": [row.id for _, row, _ in ready], "bodies": bodies, "lease_s": LEASE_S}
-                        await run(db, "lease", lease)
-                for endpoint, row, delivery in ready:
-                    task = group.create_task(self._deliver(row, delivery), name=f"send-{row.id}")
-                    self._sending[row.id] = endpoint, task
+                    ready = await self._lease(db, claimed, busy)
+                for leased in ready:
+                    self._start(leased)
                 for row in claimed:
                     if verdict := obsolete(row):
                         await self._give_up(db, row, *verdict)

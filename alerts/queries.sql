@@ -200,6 +200,19 @@ where ranked.place <= %(per_endpoint)s and n.state = 'pending'
 order by n.next_at limit %(most)s
 for no key update of n skip locked
 
+-- name: first_notifications
+-- What the caller's own transaction has just written for an alert, with the columns of claim_notifications.
+select n.id, n.alert, n.type, n.step, n.created_at, n.attempts, n.body, n.contact, n.channel_kind,
+    c.id as channel, c.address, c.secret,
+    case when c.previous_secret_until > clock_timestamp() then c.previous_secret end as previous_secret,
+    c.disabled_reason, a.state as alert_state, a.kind, a.severity, a.device_id, a.area, a.raised_at, a.delayed_s, a.lat, a.lon,
+    a.accuracy, a.position_at, a.reason_code, a.reason_zh, a.reason_en, r.id as resident_id, r.name as resident_name
+from notification n
+join channel c on c.id = n.channel
+join alert a on a.id = n.alert
+left join resident r on r.key = a.resident
+where n.alert = %(alert)s and n.state = 'pending' and n.channel_kind = any(%(kinds)s) and n.next_at <= clock_timestamp()
+
 -- name: lease
 -- The body is fixed with the first lease, before anything goes out.
 update notification n set leased_until = clock_timestamp() + make_interval(secs => %(lease_s)s), body = w.body
@@ -269,3 +282,31 @@ update command set sent_at = clock_timestamp(), leased_until = null where id = %
 
 -- name: command_not_sent
 update command set leased_until = clock_timestamp() + interval '2 seconds' where id = %(id)s and sent_at is null
+
+-- The log's proof.
+
+-- name: log_lines
+select id, chain, place, log_line(log) as line, salt || convert_to(detail::text, 'UTF8') as detail, detail_hash, hash
+from log order by chain, place
+
+-- name: log_heads
+select chain, place, hash from log_chain where place > 0
+
+-- name: log_seals
+select number, first_id, last_id, rows, digest, seal from log_seal order by number
+
+-- name: log_hashes
+select hash from log where id > %(after_id)s and id <= %(last_id)s order by id
+
+-- name: log_to_seal
+-- The next seal's number, the seal before, up to which id that reaches, and up to which this one would: NULL where there is
+-- nothing old enough or the last seal is of today. By `at` of the row, for no transaction lasts as long as `after_s`.
+select coalesce(s.number, 0) + 1, coalesce(s.seal, ''::bytea), coalesce(s.last_id, 0), (
+    select max(id) from log
+    where id > coalesce(s.last_id, 0) and at < clock_timestamp() - make_interval(secs => %(after_s)s)
+      and (s.sealed_at is null or (s.sealed_at at time zone 'UTC')::date < (clock_timestamp() at time zone 'UTC')::date))
+from (select 1) one left join (select * from log_seal order by number desc limit 1) s on true
+
+-- name: insert_seal
+insert into log_seal (number, first_id, last_id, rows, digest, seal)
+values (%(number)s, %(first_id)s, %(last_id)s, %(rows)s, %(digest)s, %(seal)s)

@@ -1,6 +1,6 @@
 """Events and triggers into the database, and the alerts they open: every function runs within its caller's transaction."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -21,7 +21,7 @@ from homecare.triggers import Trigger
 Q = load_queries("alerts")
 State = Literal["opened", "merged", "duplicate", "recorded"]
 """What became of an event, as the device is told."""
-Begin = Callable[[AsyncConnection, UUID], Awaitable[None]]
+Begin = Callable[[AsyncConnection, UUID], Awaitable[Sequence[Any]]]
 URGENT = frozenset({"sos", "fall"})
 OTHER_EVENT = timedelta(hours=1)
 """A device may put a new time on each repeat, but it repeats until it is told."""
@@ -34,6 +34,8 @@ class Recorded(NamedTuple):
     state: State
     command: bool = False
     """Was a command to the device written?"""
+    posts: Sequence[Any] = ()
+    """What `begin` returned: to be posted after the commit."""
 
 
 async def run(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> None:
@@ -58,7 +60,7 @@ async def rows(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> lis
 async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | None, begin: Begin) -> Recorded:
     """Store the event once; raise what it raises; take back what it takes back, in whatever order the two come.
 
-    `begin` takes the first step of an alert that this event opened, in the same transaction.
+    `begin` takes the first step of an alert that this event opened, in the same transaction, and says what to post after it.
     """
     origin = event.origin
     await run(db, "lock_device", {"device_id": origin.device})
@@ -86,12 +88,13 @@ async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | Non
         for cancel in await rows(db, "cancels_of_event", _name(event)):
             cancelled |= await _take_back(db, raised.alert_id, event, cancel.seq)
             await _set_alert(db, cancel.id, raised.alert_id)
+    posts: Sequence[Any] = ()
     if raised.outcome == "opened" and not cancelled:
-        await begin(db, raised.alert_id)
+        posts = await begin(db, raised.alert_id)
     asks = event.event == "sos" and event.position is None and origin.device_key is not None and not event.forwarded
     if asks:
         await run(db, "ask_position", {"device": origin.device_key, "alert": raised.alert_id})
-    return Recorded(raised.alert_id, raised.outcome, asks)
+    return Recorded(raised.alert_id, raised.outcome, asks, posts)
 
 
 def _is_another(event: Event, known: Any) -> bool:

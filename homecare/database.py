@@ -2,8 +2,10 @@
 
 import hashlib
 import importlib.resources
+import select
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import psycopg
 import structlog
@@ -109,8 +111,13 @@ def unavailable() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, name: str, max_size: int = 8) -> AsyncIterator[AsyncConnectionPool[AsyncConnection]]:
-    """A pool of autocommit connections, opened (DatabaseUnavailable if it cannot be) and closed with the block."""
+async def open_pool(
+    url: str, *, name: str, max_size: int = 8, plan_once: bool = False
+) -> AsyncIterator[AsyncConnectionPool[AsyncConnection]]:
+    """A pool of autocommit connections, opened (DatabaseUnavailable if it cannot be) and closed with the block.
+
+    `plan_once`: for short queries by key whose plan never depends on the values, and would take longer than they do.
+    """
     pool: AsyncConnectionPool[AsyncConnection] = AsyncConnectionPool(
         url,
         min_size=1,
@@ -121,9 +128,9 @@ async def open_pool(url: str, *, name: str, max_size: int = 8) -> AsyncIterator[
         # Give up an attempt soon, so that the next one who asks starts a new one at once: the pool's own pauses double
         # up to minutes, and a database that is back must be used within seconds.
         reconnect_timeout=4,
-        kwargs={"autocommit": True, "application_name": name},
-        configure=_configure,
-        check=AsyncConnectionPool.check_connection,
+        kwargs={"autocommit": True, "application_name": name} | ({"prepare_threshold": 0} if plan_once else {}),
+        configure=partial(_configure, plan_once=plan_once),
+        check=_check,
     )
     try:
         with unavailable():
@@ -133,9 +140,20 @@ async def open_pool(url: str, *, name: str, max_size: int = 8) -> AsyncIterator[
         await pool.close()
 
 
-async def _configure(db: AsyncConnection) -> None:
+async def _check(db: AsyncConnection) -> None:
+    """Raises where the server has ended the connection meanwhile: a round trip only where it said something unasked."""
+    with select.epoll() as poll:
+        poll.register(db.fileno(), select.EPOLLIN)
+        heard = poll.poll(0)
+    if heard:
+        await AsyncConnectionPool.check_connection(db)
+
+
+async def _configure(db: AsyncConnection, plan_once: bool) -> None:
     # Our queries take milliseconds; compiling one of them takes fifty.
     await db.execute("set jit = off")
+    if plan_once:
+        await db.execute("set plan_cache_mode = force_generic_plan")
 
 
 def load_queries(package: str) -> dict[str, str]:

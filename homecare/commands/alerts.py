@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from uuid import UUID
 
+from alerts.audit import keep_sealed, sealing_key
 from alerts.channels.webhook import Webhooks
 from alerts.commands import Command, Commands
 from alerts.escalation import Escalation
 from alerts.event_lane import EventLane
+from alerts.first import begin
 from alerts.intake import Intake
 from alerts.letters import Letters
 from alerts.outbox import Outbox
@@ -57,7 +60,7 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(webhooks.close)
         event_pool = await stack.enter_async_context(
-            open_pool(url, name="homecare-alerts-events", max_size=EVENT_CONNECTIONS)
+            open_pool(url, name="homecare-alerts-events", max_size=EVENT_CONNECTIONS, plan_once=True)
         )
         pool = await stack.enter_async_context(open_pool(url, name="homecare-alerts", max_size=CONNECTIONS))
         registry = Registry()
@@ -71,13 +74,15 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
         channels = {"webhook": webhooks.send}
         letters = Letters(Vault(settings.secret_key.get_secret_value()), settings.public_url)
         escalation = Escalation(pool, wakeups, tuple(channels))
+        outbox = Outbox(pool, wakeups, channels, letters)
         lane = EventLane(
             session,
             event_pool,
             check=Edge(registry, (NATIVE, TRACCAR_ALARMS)).check,
             event_trigger=lambda event: event_trigger(event, pack),
-            begin=escalation.begin,
+            begin=partial(begin, escalation, outbox),
             ack=_ack_message,
+            post=outbox.post,
             woke=wakeups.wake,
         )
         tasks = {
@@ -87,7 +92,8 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
             "events": lane.run(),
             "intake": Intake(pool, wakeups).run(),
             "escalation": escalation.run(),
-            "outbox": Outbox(pool, wakeups, channels, letters).run(),
+            "outbox": outbox.run(),
+            "seals": keep_sealed(pool, sealing_key(settings.secret_key.get_secret_value())),
             "commands": Commands(pool, wakeups, session.publish, _command_message).run(),
         }
         await run_tasks(stop, tasks)

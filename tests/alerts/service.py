@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from alerts.channels.webhook import Webhooks
 from alerts.commands import Command
 from alerts.escalation import Escalation
 from alerts.event_lane import EventLane
+from alerts.first import begin
 from alerts.intake import Intake
 from alerts.letters import Letters
 from alerts.outbox import Outbox
@@ -122,6 +124,7 @@ async def assembled(url: str, broker: Broker | None = None, timeout_s: float = 2
         wakeups = Wakeups(url, CHANNELS)
         letters = Letters(VAULT, "https://care.example.org")
         escalation = Escalation(pool, wakeups, ("webhook",))
+        outbox = Outbox(pool, wakeups, {"webhook": webhooks.send}, letters, jitter=random.Random(1))
         try:
             yield Service(
                 pool,
@@ -132,11 +135,12 @@ async def assembled(url: str, broker: Broker | None = None, timeout_s: float = 2
                     pool,
                     check=broker.check,
                     event_trigger=lambda event: event_trigger(event, PACK),
-                    begin=escalation.begin,
+                    begin=partial(begin, escalation, outbox),
                     ack=broker.ack,
+                    post=outbox.post,
                     woke=wakeups.wake,
                 ),
-                Outbox(pool, wakeups, {"webhook": webhooks.send}, letters, jitter=random.Random(1)),
+                outbox,
                 escalation,
                 Intake(pool, wakeups),
             )
