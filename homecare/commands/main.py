@@ -14,7 +14,7 @@ from homecare.errors import HomecareError, InputError, SettingsError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Home-care backend.")
 
-GROUPS = ("simulate", "directory", "device", "quarantine", "operator", "rules")
+GROUPS = ("simulate", "directory", "device", "quarantine", "operator", "rules", "audit")
 """Modules in `homecare.commands` whose `app` is a group of subcommands."""
 
 
@@ -68,6 +68,22 @@ def capture(
 ) -> None:
     """MQTT messages as JSON lines, until stopped; `homecare simulate play` sends them again."""
     call("capture", output=output, topics=topic or [], count=count, seconds=seconds)
+
+
+@app.command()
+def backtest(
+    file: Annotated[str, typer.Argument(help="A capture, plain or .gz.")],
+    rules: Annotated[str, typer.Option(help="Rule pack (TOML); the default one if left out.")] = "",
+    against: Annotated[
+        str, typer.Option(help="CSV of what people noted: subject, date, type. Tells recall and precision by day.")
+    ] = "",
+    interval: Annotated[
+        float, typer.Option(min=0, help="Seconds between two messages of a device that does not say; 0: unwatched.")
+    ] = 60,
+    zone: Annotated[str, typer.Option(help="Time zone of the people, like Asia/Shanghai.")] = "",
+) -> None:
+    """A capture through the checks and rules, on its own clock: a JSON line for each trigger."""
+    call("backtest", file=file, rules=rules, against=against, interval=interval, zone=zone)
 
 
 def main() -> None:
