@@ -9,9 +9,11 @@ its last trigger: the band of the episode (0: none), when and about whom it was 
 - else, and where x is NaN (not measured): nothing.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +21,7 @@ from alerts.rules import texts
 from alerts.rules.limit_rules import LimitRule, Reading
 from alerts.rules.rows import Rows, run_starts
 from homecare.metrics import BY_NAME, INDEX
-from homecare.triggers import Trigger
+from homecare.triggers import SEVERITIES, Trigger
 
 
 class Series(NamedTuple):
@@ -38,7 +40,7 @@ class Change(NamedTuple):
     cell: int
     """slot * number of series + series."""
     band: int
-    """1, 2, … raised in this band; 0: cleared."""
+    """`RANK` of the severity it is raised with; 0: cleared."""
     before: tuple[int, int, int]
     """Band, raised at, resident."""
 
@@ -48,10 +50,14 @@ class Change(NamedTuple):
         return self.band, 0 if self.band else self.before[2]
 
 
-class Limits:
-    """All limit rules of one scope, over `columns` of the metrics."""
+RANK = {severity: len(SEVERITIES) - index for index, severity in enumerate(SEVERITIES)}
+"""Severity -> band of an episode, the same in every variant: 1 info … 4 critical; 0: no episode."""
 
-    def __init__(self, rules: dict[str, LimitRule]) -> None:
+
+class Limits:
+    """All limit rules of one scope, over `columns` of the metrics; readings that have to be counted are `Lasting`'s."""
+
+    def __init__(self, rules: Mapping[str, LimitRule]) -> None:
         self.series = [Series(name, rule, reading) for name, rule in rules.items() for reading in rule.reading]
         metrics = list(dict.fromkeys(series.reading.metric for series in self.series))
         self.columns = np.array([INDEX[metric] for metric in metrics], np.int64)
@@ -59,13 +65,6 @@ class Limits:
         readings = [series.reading for series in self.series]
         self._column = np.array([metrics.index(reading.metric) for reading in readings], np.int64)
         self._sign = np.array([reading.sign for reading in readings], np.float32)
-        most = max((len(reading.bands) for reading in readings), default=1)
-        # In float32, as the readings are: 39.1 must reach the limit 39.1.
-        self._limits = np.full((len(readings), most), np.inf, np.float32)
-        for index, reading in enumerate(readings):
-            self._limits[index, : len(reading.bands)] = [reading.sign * band.limit for band in reading.bands]
-        self._clear = np.array([reading.sign * reading.clear for reading in readings], np.float32)
-        self._again = np.array([round(series.rule.again_s * 1000) for series in self.series], np.int64)
         self._place = np.zeros(0, np.int32)
         """By slot: its row in the state below. Most streams never come near a limit and share row 0, which stays blank."""
         self._places = 1
@@ -73,13 +72,49 @@ class Limits:
         self._raised_at = np.zeros((0, len(readings)), np.int64)
         self._resident = np.zeros((0, len(readings)), np.int32)
         self._touched = np.zeros((0, len(readings)), np.bool_)
+        self._variant: npt.NDArray[np.int16] | None = None
+        """By slot, once somebody's rules differ from the pack's."""
         self._extend(1)
+        self.tune([rules])
+
+    def tune(self, variants: Sequence[Mapping[str, LimitRule]]) -> None:
+        """The rules: the pack's own, then its variants, which have no other readings. The state stays."""
+        self._rules = [
+            [Series(series.name, *_as_in(rules, series)) for series in self.series] if index else self.series
+            for index, rules in enumerate(variants)
+        ]
+        shape = (len(variants), len(self.series))
+        most = max((len(each.reading.bands) for rules in self._rules for each in rules), default=1)
+        # In float32, as the readings are: 39.1 must reach the limit 39.1.
+        self._limits = np.full((*shape, most), np.inf, np.float32)
+        self._ranks = np.zeros((*shape, most + 1), np.int8)
+        self._clear = np.zeros(shape, np.float32)
+        self._again = np.zeros(shape, np.int64)
+        for variant, rules in enumerate(self._rules):
+            for index, (_, rule, reading) in enumerate(rules):
+                bands = [] if reading.counted else reading.bands
+                self._limits[variant, index, : len(bands)] = [reading.sign * band.limit for band in bands]
+                self._ranks[variant, index, 1 : len(bands) + 1] = [RANK[band.severity] for band in bands]
+                self._clear[variant, index] = reading.sign * reading.clear
+                self._again[variant, index] = round(rule.again_s * 1000)
+        self._first = self._limits[:, :, 0].min(axis=0)
+        """The most sensitive limit of all variants: what does not reach it is within everybody's."""
+
+    def know(self, slots: npt.NDArray[np.int64], variant: npt.NDArray[np.int16]) -> None:
+        """Which of the variants holds for these slots from now on."""
+        if self._variant is None:
+            if not variant.any():
+                return
+            self._variant = np.zeros(len(self._place), np.int16)
+        self._variant[slots] = variant
 
     def make_room(self, slots: int) -> None:
         """Room for `slots` slots."""
         more = slots - len(self._place)
         if more > 0:
             self._place = np.concatenate([self._place, np.zeros(more, np.int32)])
+            if self._variant is not None:
+                self._variant = np.concatenate([self._variant, np.zeros(more, np.int16)])
 
     def _give_places(self, slots: npt.NDArray[np.int64]) -> None:
         """State of their own for these slots."""
@@ -101,7 +136,10 @@ class Limits:
         """Take in `rows` (in order); the transitions, those of one series in order of time."""
         values = rows.values[:, self._column] * self._sign
         # Nearly all readings are within their limits in series without an episode: they end here.
-        hits = np.nonzero(values >= self._limits[:, 0])
+        hits = np.nonzero(values >= self._first)
+        if self._variant is not None and len(hits[0]):
+            own = values[hits] >= self._limits[self._variant[rows.slot[hits[0]]], hits[1], 0]
+            hits = (hits[0][own], hits[1][own])
         self._give_places(rows.slot[hits[0]])
         place = self._place[rows.slot]
         alive = self._band[place] > 0
@@ -136,9 +174,11 @@ class Limits:
         x, t = values[row, series], rows.ts[row]
         at = self._place[rows.slot[row]] * len(self.series) + series
         old = band[at]
-        reached = (x[:, None] >= self._limits[series]).sum(axis=1, dtype=np.int8)
-        raised = (reached > old) | ((reached > 0) & (t - raised_at[at] >= self._again[series]))
-        cleared = (old > 0) & (reached == 0) & (x <= self._clear[series])
+        rule = (0 if self._variant is None else self._variant[rows.slot[row]], series)
+        count = (x[:, None] >= self._limits[rule]).sum(axis=1)
+        reached = self._ranks[*rule, count]
+        raised = (reached > old) | ((reached > 0) & (t - raised_at[at] >= self._again[rule]))
+        cleared = (old > 0) & (reached == 0) & (x <= self._clear[rule])
         moved = np.flatnonzero(raised | cleared)
         if not len(moved):
             return
@@ -158,13 +198,14 @@ class Limits:
     def recall(self, slot: int, trigger: Trigger) -> None:
         """The state that `trigger`, the last of its series, left behind; of a rule that is no more: nothing."""
         side = trigger.evidence.get("side")
+        if "counted" in trigger.evidence:
+            return
         for index, series in enumerate(self.series):
             if (series.name, series.reading.metric, series.reading.side) != (trigger.rule, trigger.metric, side):
                 continue
             cell = slot * len(self.series) + index
-            severities = [band.severity for band in series.reading.bands]
-            if trigger.state == "raised" and trigger.severity in severities:
-                self._set(cell, severities.index(trigger.severity) + 1, trigger.at, trigger.resident)
+            if trigger.state == "raised":
+                self._set(cell, RANK[trigger.severity], trigger.at, trigger.resident)
             else:
                 self._set(cell, 0, 0, 0)
 
@@ -176,15 +217,19 @@ class Limits:
 
     def trigger(self, rows: Rows, change: Change, device: int) -> Trigger:
         """What `change` says, with its evidence."""
-        name, rule, reading = self.series[change.cell % len(self.series)]
+        slot, series = divmod(change.cell, len(self.series))
+        variant = 0 if self._variant is None else int(self._variant[slot])
+        name, rule, reading = self._rules[variant][series]
         raised = change.band > 0
         was, raised_at, resident = change.before
         if raised:
             resident = int(rows.resident[change.row])
-        column = self._column[change.cell % len(self.series)]
+        column = self._column[series]
         value = texts.plain(rows.values[change.row, column])
         at, received = int(rows.ts[change.row]), int(rows.received[change.row])
-        band = reading.bands[(change.band or was) - 1]
+        severity = SEVERITIES[len(SEVERITIES) - (change.band or was)]
+        # The band of a clearing may be gone from the rule since it was raised.
+        band = next((band for band in reading.bands if band.severity == severity), reading.bands[0])
         limit = band.limit if raised else None
         evidence = {
             "side": reading.side,
@@ -207,7 +252,7 @@ class Limits:
             version=rule.version,
             kind=rule.kind,
             metric=reading.metric,
-            severity=band.severity,
+            severity=severity,
             state="raised" if raised else "cleared",
             device=device,
             resident=resident,
@@ -215,6 +260,16 @@ class Limits:
             zh=texts.reading(reading.zh if raised else rule.cleared_zh, "zh", reading.metric, value, limit),
             en=texts.reading(reading.en if raised else rule.cleared_en, "en", reading.metric, value, limit),
         )
+
+
+def _as_in(rules: Mapping[str, LimitRule], series: Series) -> tuple[LimitRule, Reading]:
+    """The rule and reading of `series` in a variant; where it is left out there, a reading that nothing is beyond."""
+    rule = rules.get(series.name, series.rule)
+    for reading in rule.reading:
+        if (reading.metric, reading.side) == (series.reading.metric, series.reading.side):
+            return rule, reading
+    # Counted, it is not looked at here, and an episode from before ends by the limits it had.
+    return rule, msgspec.structs.replace(series.reading, for_s=math.inf)
 
 
 def turns(keys: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:

@@ -6,6 +6,9 @@ from alerts.rules.sections import Strict, check_text, check_version, wrong
 from homecare.metrics import BY_NAME
 from homecare.triggers import SEVERITIES, Kind, Severity
 
+MOST_OF = 16
+"""Readings that a rule can look back on."""
+
 
 class Band(Strict, frozen=True):
     """From `limit` on (inclusive, in the metric's unit) a reading has this severity."""
@@ -23,6 +26,15 @@ class Reading(Strict, frozen=True):
     bands: tuple[Band, ...]
     zh: str
     en: str
+    of: tuple[int, int] | None = None
+    """[n, m]: only when n of the last m readings are beyond a band's limit (m at most `MOST_OF`)."""
+    for_s: float = 0.0
+    """Only when every reading of at least so long is beyond a band's limit."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether one reading alone says nothing."""
+        return self.of is not None or self.for_s > 0
 
     @property
     def sign(self) -> int:
@@ -89,6 +101,12 @@ def _check_reading(rule: str, field: str, reading: Reading) -> None:
                 raise wrong(rule, f"{at}.limit", "expected bands from mild to severe", band.limit)
             if not SEVERITIES.index(band.severity) < SEVERITIES.index(mild.severity):
                 raise wrong(rule, f"{at}.severity", f"expected more severe than {mild.severity}", band.severity)
+    if reading.of is not None and not 1 <= reading.of[0] <= reading.of[1] <= MOST_OF:
+        raise wrong(rule, f"{field}.of", f"expected [n, m], n from 1 to m, m at most {MOST_OF}", list(reading.of))
+    if not 0 <= reading.for_s <= 30 * 86_400:
+        raise wrong(rule, f"{field}.for_s", "expected 0 or more, at most 30 days of seconds", reading.for_s)
+    if reading.of is not None and reading.for_s > 0:
+        raise wrong(rule, f"{field}.for_s", "expected none beside `of`", reading.for_s)
     allowed = frozenset({"metric", "value", "limit", "unit"})
     check_text(rule, f"{field}.zh", reading.zh, allowed)
     check_text(rule, f"{field}.en", reading.en, allowed)

@@ -10,13 +10,14 @@ trigger (`recall`).
 """
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from alerts.rules.limit import Change, Limits
+from alerts.rules.limit_rules import LimitRule
 from alerts.rules.rows import NO_ROW, Recent, Rows, run_starts
 from alerts.rules.slots import Slots
 from homecare.samples import Flag, Samples
@@ -151,6 +152,14 @@ class Streams:
     def _forget(self) -> None:
         while self._said_order and self._said_order[0] < self._recent.first_id:
             self._said.pop(self._said_order.popleft(), None)
+
+    def tune(self, variants: Sequence[Mapping[str, LimitRule]]) -> None:
+        """The rules, the pack's own and its variants, as they are now; the state stays."""
+        self._operator.tune(variants)
+
+    def know(self, slots: npt.NDArray[np.int64], variant: npt.NDArray[np.int16]) -> None:
+        """Which of the variants holds for these slots from now on."""
+        self._operator.know(slots, variant)
 
     def recall(self, slot: int, trigger: Trigger) -> None:
         """The state that `trigger`, the last of its series, left behind."""
