@@ -84,12 +84,15 @@ def resident_of(home: str) -> str:
     return f"R-tihm-{home}"
 
 
-def lines(homes: Homes, area: str) -> Iterator[Line]:
-    """The capture: up to `SAMPLES_IN_A_MESSAGE` samples a message, in the order in which they leave the homes."""
+def lines(homes: Homes, area: str, most: int = SAMPLES_IN_A_MESSAGE) -> Iterator[Line]:
+    """The capture: up to `most` samples a message, in the order in which they leave the homes.
+
+    1: everything is received within the minute, so that the rules have their say on it.
+    """
     messages: list[Line] = []
     for home in homes.names():
         own = [reading for reading in homes.readings if reading.home == home]
-        chunks = [own[i : i + SAMPLES_IN_A_MESSAGE] for i in range(0, len(own), SAMPLES_IN_A_MESSAGE)]
+        chunks = [own[i : i + most] for i in range(0, len(own), most)]
         messages += [_message(home, area, seq, chunk) for seq, chunk in enumerate(chunks, start=1)]
     yield from sorted(messages, key=lambda line: line.at)
 

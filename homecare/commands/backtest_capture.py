@@ -1,0 +1,112 @@
+"""Reading a capture fast: blocks of lines at once, payloads as the bytes they were; wrong lines are named and left out."""
+
+import base64
+import binascii
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import msgspec
+
+from homecare.errors import InputError
+from homecare.messages import Inbound
+
+BLOCK = 1 << 20
+"""Bytes that are read at once."""
+GZIP = b"\x1f\x8b"
+MOST_NAMED = 20
+"""Wrong lines that are told one by one; the others are counted."""
+
+
+class _Line(msgspec.Struct, gc=False):
+    at: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    topic: str
+    payload: msgspec.Raw
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
+@dataclass(slots=True)
+class Capture:
+    """The file at `path`, plain or gzip; what was wrong in it once it has been read."""
+
+    path: Path
+    lines: int = 0
+    wrong: int = 0
+    named: list[str] = field(default_factory=list)
+    """The first wrong lines: number and problem."""
+
+    def blocks(self) -> Iterator[list[Inbound]]:
+        """Its messages in the order of the file. InputError where it cannot be read or none of its lines is one."""
+        good = False
+        for text in self._texts():
+            messages = self._decode(text)
+            good = good or bool(messages)
+            yield messages
+        if self.wrong and not good:
+            raise InputError(f"{self.path}: not a capture; {self.named[0]}")
+
+    def _texts(self) -> Iterator[bytes]:
+        """Whole lines, about a block at a time. What follows where the file breaks off is named and left out."""
+        rest = b""
+        try:
+            with self.path.open("rb") as plain:
+                packed = plain.read(len(GZIP)) == GZIP
+                plain.seek(0)
+                file = gzip.open(plain) if packed else plain  # noqa: SIM115  # its inner file is closed here
+                for block in chain(self._read(file), (b"\n",)):
+                    end = block.rfind(b"\n") + 1
+                    if not end:
+                        rest += block
+                        continue
+                    yield rest + block[:end]
+                    rest = block[end:]
+        except OSError as error:
+            raise InputError(f"{self.path}: {error.strerror or error}") from None
+
+    def _read(self, file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+        try:
+            while block := file.read(BLOCK):
+                yield block
+        except (EOFError, gzip.BadGzipFile) as error:
+            self._name(f"after line {self.lines}: {error}")
+
+    def _decode(self, text: bytes) -> list[Inbound]:
+        first = self.lines
+        try:
+            lines = _decoder.decode_lines(text)
+            messages = [Inbound(line.topic, _content(line.payload), line.at) for line in lines]
+        except (msgspec.DecodeError, binascii.Error, UnicodeError):
+            return self._decode_one_by_one(text.split(b"\n")[:-1])
+        self.lines = first + text.count(b"\n")
+        return messages
+
+    def _decode_one_by_one(self, lines: list[bytes]) -> list[Inbound]:
+        messages = []
+        for text in lines:
+            self.lines += 1
+            if not text.strip():
+                continue
+            try:
+                line = _decoder.decode(text)
+                messages.append(Inbound(line.topic, _content(line.payload), line.at))
+            except (msgspec.DecodeError, binascii.Error, UnicodeError) as error:
+                self._name(f"line {self.lines}: {error}")
+        return messages
+
+    def _name(self, problem: str) -> None:
+        self.wrong += 1
+        if len(self.named) < MOST_NAMED:
+            self.named.append(problem)
+
+
+def _content(payload: msgspec.Raw) -> bytes:
+    """The bytes as they were published: the JSON as it stands, or base64 of whatever else it was."""
+    raw = bytes(payload)
+    if raw[:1] != b'"':
+        return raw
+    return base64.b64decode(msgspec.json.decode(raw, type=str), validate=True)
