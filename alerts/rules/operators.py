@@ -1,5 +1,6 @@
 """All kinds of rules besides limits, silence and events: a new one is a module of its own and a line here."""
 
+from alerts.rules import change
 from alerts.rules.sections import Section
 
-OPERATORS: tuple[Section, ...] = ()
+OPERATORS: tuple[Section, ...] = (change.SECTION,)

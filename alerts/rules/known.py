@@ -1,0 +1,45 @@
+"""Whose slots a resident's rules have: the person, the clock on their wall, the variant of the rule that holds for them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from alerts.rules.localtime import Zones
+from alerts.rules.operator import Given, Subject
+
+
+class Known:
+    """By slot: key of the resident, number of their zone, variant. Of whom nothing was said: the default zone, the pack."""
+
+    def __init__(self) -> None:
+        self.zones = Zones()
+        self.resident = np.zeros(0, np.int32)
+        self.zone = np.zeros(0, np.int16)
+        self.variant = np.zeros(0, np.int16)
+
+    def make_room(self, slots: int) -> None:
+        """Room for `slots` slots."""
+        more = slots - len(self.resident)
+        if more > 0:
+            self.resident = np.concatenate([self.resident, np.zeros(more, np.int32)])
+            self.zone = np.concatenate([self.zone, np.zeros(more, np.int16)])
+            self.variant = np.concatenate([self.variant, np.zeros(more, np.int16)])
+
+    def know(self, slots: npt.NDArray[np.int64], subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
+        """As `Operator.know`."""
+        self.variant[slots] = variant
+        for slot, subject in zip(slots.tolist(), subjects, strict=True):
+            if subject.resident is not None:
+                self.resident[slot] = subject.resident.key
+                self.zone[slot] = self.zones.number(subject.resident.zone)
+
+    def meet(self, given: Given) -> None:
+        """Who the readings are of, where nobody has said it yet."""
+        self.resident[given.slot] = given.samples.resident
+
+
+def sample_name(given: Given, row: int) -> str:
+    """What names a reading for ever, for a trigger's key."""
+    samples = given.samples
+    return f"{samples.device[row]}:{samples.boot[row]}.{samples.seq[row]}.{samples.part[row]}"
