@@ -1,6 +1,7 @@
 """The rules over a stream of samples: state in columns, one slot per stream, whole batches at a time.
 
-A stream is a person measured by a device (`scope = "person"`) or a device (`scope = "device"`).
+A stream is a person measured by a device (`scope = "person"`) or a device (`scope = "device"`). Limits and silence are
+asked here; every other kind of rule is an operator (`operator.Operator`), which `running.Running` gives what it wants.
 
 What is promised
     * A batch may be cut anywhere; a sample (device, boot, seq, part) that comes again changes nothing; a reading older
@@ -22,78 +23,141 @@ Starting again
        `at` < now - `memory_ms`, and the last one of each device of the rule `silence`, whenever;
     3. `restore` the samples with `ts` >= now - `memory_ms`, in any order;
     4. `listen(now)`, and again whenever the broker was out of reach: who could not be heard is not silent.
-    The state of a series is that of its last trigger, so this is exact.
+    The state of a series is that of its last trigger, so this is exact. The other operators' state is that of a snapshot
+    (`dump`, `load`) and of the readings and events since; see `running`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from alerts.rules.event_samples import event_samples
 from alerts.rules.limit import Limits
-from alerts.rules.pack import Pack
+from alerts.rules.operator import Subject
+from alerts.rules.pack import SECTIONS, Pack
+from alerts.rules.running import AHEAD_MS, Named, Running
 from alerts.rules.silence import RULE as SILENCE
 from alerts.rules.silence import Silence
 from alerts.rules.slots import Slots
 from alerts.rules.streams import Streams
+from alerts.rules.variants import Variants
 from homecare.devices import RegisteredDevice
+from homecare.messages import AccelerationWindow, Event
+from homecare.residents import Profile
 from homecare.samples import Flag, Samples
 from homecare.triggers import Trigger
 
-AHEAD_MS = 5 * 60_000
-"""How far ahead of its time of receipt a device's `ts` may be (contract section 2)."""
+__all__ = ["AHEAD_MS", "Engine", "operators_of"]
+
+
+def operators_of(pack: Pack) -> list[Named]:
+    """An operator for each rule of the pack that is neither limit, silence nor event."""
+    return [
+        Named(section.name if section.single else f"{section.name}.{name}", section.operator(name, rule))
+        for section in SECTIONS.values()
+        for name, rule in pack.rules.get(section.name, {}).items()
+    ]
 
 
 class Engine:
-    """The state of all rules of `pack`. Not thread-safe; one owner per device."""
+    """The state of all rules of `pack`. Not thread-safe; one owner per device.
 
-    def __init__(self, pack: Pack) -> None:
+    `operators`: other ones than those of the pack, to try one alone.
+    """
+
+    def __init__(self, pack: Pack, operators: Sequence[Named] | None = None) -> None:
         self._pack = pack
         self._devices = Slots()
         self._people = Slots()
+        self._residents = Slots()
         person = {name: rule for name, rule in pack.limit.items() if rule.scope == "person"}
         device = {name: rule for name, rule in pack.limit.items() if rule.scope == "device"}
         self._by_person = Streams(Limits(person), self._people, pack.lateness_ms)
         self._by_device = Streams(Limits(device), self._devices, pack.lateness_ms)
         self._silence = None if pack.silence is None else Silence(pack.silence)
+        operators = operators_of(pack) if operators is None else operators
+        self._running = Running(operators, self._devices, self._residents)
+        self._variants = Variants((pack,))
         self._make_room()
 
     @property
     def memory_ms(self) -> int:
         """How far back, by `ts`, samples are needed to rebuild the state."""
-        return self._pack.lateness_ms + AHEAD_MS
+        return max(self._pack.lateness_ms + AHEAD_MS, self._running.memory_ms)
 
     def register(self, devices: Iterable[RegisteredDevice]) -> None:
-        """New devices, and changes of interval, wearer or revocation of known ones."""
+        """New devices, and changes of interval, area, wearer or revocation of known ones."""
         devices = list(devices)
-        if devices:
-            keys = np.array([device.key for device in devices], np.int64)
-            slots = self._device_slots(keys)
-            if self._silence is not None:
-                self._silence.register(slots, devices)
+        if not devices:
+            return
+        slots = self._device_slots(np.array([device.key for device in devices], np.int64))
+        if self._silence is not None:
+            self._silence.register(slots, devices)
+        variant = np.array([self._variants.of(device.area) for device in devices], np.int16)
+        self._running.know("device", slots, [Subject(device, None) for device in devices], variant)
+
+    def know(self, profiles: Iterable[Profile], variants: Variants | None = None) -> None:
+        """Residents, as they are now; and which rules hold for whom, where that has changed: then `profiles` are all, and
+        `register` with all devices comes after it.
+        """
+        if variants is not None and variants is not self._variants:
+            self._variants = variants
+            self._running.tune(variants.packs)
+        profiles = list(profiles)
+        if not profiles:
+            return
+        slots = self._residents.add(np.array([profile.key for profile in profiles], np.int64))
+        self._make_room()
+        variant = np.array([self._variants.of(profile.area, profile.key) for profile in profiles], np.int16)
+        self._running.know("resident", slots, [Subject(None, profile) for profile in profiles], variant)
 
     def apply(self, samples: Samples) -> list[Trigger]:
         """Take in a batch, any number of samples in order of arrival; what it raises and clears, in a fixed order."""
         if not len(samples):
             return []
         devices = self._device_slots(samples.device)
-        residents = samples.resident.astype(np.int64)
-        people = self._people.add((samples.device.astype(np.int64) << 32) | residents)
+        triggers = self._limits(samples, devices)
+        if self._silence is not None:
+            triggers += self._silence.heard(devices, samples.device, samples.received)
+        triggers += self._running.apply(samples, devices)
+        return sorted(triggers, key=_order)
+
+    def events(self, events: Sequence[Event]) -> list[Trigger]:
+        """As `apply`, of what happened; an event calls for people by itself, and not here (`events.event_trigger`)."""
+        samples, event, of = event_samples(events)
+        if not len(samples):
+            return []
+        devices = self._device_slots(samples.device)
+        triggers = self._limits(samples, devices)
+        triggers += self._running.apply(samples, devices, event, of)
+        return sorted(triggers, key=_order)
+
+    def windows(self, windows: Sequence[AccelerationWindow]) -> list[Trigger]:
+        """As `apply`, of raw acceleration; its devices were heard."""
+        if not windows:
+            return []
+        keys = np.array([window.device_key for window in windows], np.int32)
+        received = np.array([window.received for window in windows], np.int64)
+        devices = self._device_slots(keys)
+        triggers = [] if self._silence is None else self._silence.heard(devices, keys, received)
+        triggers += self._running.windows(windows, devices)
+        return sorted(triggers, key=_order)
+
+    def sweep(self, now: int) -> list[Trigger]:
+        """What has come due by `now`, silence and all; all data received before must have been applied."""
+        silent = [] if self._silence is None else self._silence.sweep(now, self._devices.keys)
+        return sorted([*silent, *self._running.sweep(now)], key=_order)
+
+    def _limits(self, samples: Samples, devices: npt.NDArray[np.int64]) -> list[Trigger]:
+        people = self._people.add((samples.device.astype(np.int64) << 32) | samples.resident)
         self._make_room()
         # Of a kiosk's own state (its battery), nobody is the person concerned.
         concerned = np.where((samples.flags & Flag.SUBJECT) != 0, 0, samples.resident).astype(np.int32)
-        return sorted(
-            [
-                *self._by_person.apply(samples, people, samples.resident),
-                *self._by_device.apply(samples, devices, concerned),
-                *(self._silence.heard(devices, samples.device, samples.received) if self._silence else ()),
-            ],
-            key=_order,
-        )
-
-    def sweep(self, now: int) -> list[Trigger]:
-        """The devices whose silence has become too long by `now`; all data received before must have been applied."""
-        return sorted(self._silence.sweep(now, self._devices.keys) if self._silence else (), key=_order)
+        return [
+            *self._by_person.apply(samples, people, samples.resident),
+            *self._by_device.apply(samples, devices, concerned),
+        ]
 
     def restore(self, samples: Samples) -> None:
         """As `apply`, raising nothing: these samples have been through the rules before."""
@@ -134,6 +198,7 @@ class Engine:
     def _make_room(self) -> None:
         self._by_person.make_room()
         self._by_device.make_room()
+        self._running.make_room()
         if self._silence is not None:
             self._silence.make_room(self._devices.capacity)
 

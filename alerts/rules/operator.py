@@ -47,7 +47,11 @@ Scope = Literal["device", "resident"]
 
 @dataclass(slots=True)
 class Given:
-    """n readings and events, each once, sorted by slot, then by the time they were measured at."""
+    """n readings and events, each once, sorted by slot, then by the time they were measured at.
+
+    Those of equal time are in the order of the device's own count. What no rule reads is not kept: `claimed`, `heading`
+    and `altitude` of `samples` are missing.
+    """
 
     samples: Samples
     """n rows. An event is a row with what came with it (often nothing: NaN)."""
@@ -55,9 +59,16 @@ class Given:
     """(n,) 0: a sample of telemetry; else `EVENT_CODE` of the event."""
     slot: npt.NDArray[np.int64]
     """(n,) by the operator's scope: of the device, or of the resident whoever's device measured it."""
+    of: npt.NDArray[np.int32] | None = None
+    """(n,) of a `cancel`: `seq` of the event it takes back, of the same boot; else -1. None: -1 throughout."""
 
     def __len__(self) -> int:
         return len(self.slot)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Given":
+        """Those at `rows`, in that order."""
+        of = None if self.of is None else self.of[rows]
+        return Given(self.samples.take(rows), self.event[rows], self.slot[rows], of)
 
 
 @dataclass(frozen=True, slots=True)
