@@ -27,21 +27,24 @@ Starting again
     (`dump`, `load`) and of the readings and events since; see `running`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from alerts.rules.event_samples import event_samples
+from alerts.rules.lasting import Lasting
 from alerts.rules.limit import Limits
-from alerts.rules.operator import Subject
+from alerts.rules.operator import Scope, Subject
 from alerts.rules.pack import SECTIONS, Pack
-from alerts.rules.running import AHEAD_MS, Named, Running
+from alerts.rules.running import AHEAD_MS, Kept, Named, Running
 from alerts.rules.silence import RULE as SILENCE
 from alerts.rules.silence import Silence
 from alerts.rules.slots import Slots
 from alerts.rules.streams import Streams
 from alerts.rules.variants import Variants
+from alerts.rules.whose import Whose
 from homecare.devices import RegisteredDevice
 from homecare.messages import AccelerationWindow, Event
 from homecare.residents import Profile
@@ -76,9 +79,14 @@ class Engine:
         self._by_person = Streams(Limits(person), self._people, pack.lateness_ms)
         self._by_device = Streams(Limits(device), self._devices, pack.lateness_ms)
         self._silence = None if pack.silence is None else Silence(pack.silence)
-        operators = operators_of(pack) if operators is None else operators
+        if operators is None:
+            lasting = (Lasting(pack.limit, scope, pack.lateness_ms) for scope in get_args(Scope))
+            operators = [*operators_of(pack), *(Named("limit", each) for each in lasting)]
         self._running = Running(operators, self._devices, self._residents)
         self._variants = Variants((pack,))
+        self._whose = Whose(self._devices, self._residents)
+        self._told = 0
+        """Streams of people that know which variant holds for them: those below this slot."""
         self._make_room()
 
     @property
@@ -96,6 +104,9 @@ class Engine:
             self._silence.register(slots, devices)
         variant = np.array([self._variants.of(device.area) for device in devices], np.int16)
         self._running.know("device", slots, [Subject(device, None) for device in devices], variant)
+        if self._whose.devices(slots, variant):
+            self._by_device.know(slots, variant)
+            self._told = 0
 
     def know(self, profiles: Iterable[Profile], variants: Variants | None = None) -> None:
         """Residents, as they are now; and which rules hold for whom, where that has changed: then `profiles` are all, and
@@ -104,6 +115,8 @@ class Engine:
         if variants is not None and variants is not self._variants:
             self._variants = variants
             self._running.tune(variants.packs)
+            self._by_person.tune([pack.limit for pack in variants.packs])
+            self._by_device.tune([pack.limit for pack in variants.packs])
         profiles = list(profiles)
         if not profiles:
             return
@@ -111,6 +124,8 @@ class Engine:
         self._make_room()
         variant = np.array([self._variants.of(profile.area, profile.key) for profile in profiles], np.int16)
         self._running.know("resident", slots, [Subject(None, profile) for profile in profiles], variant)
+        if self._whose.residents(slots, variant):
+            self._told = 0
 
     def apply(self, samples: Samples) -> list[Trigger]:
         """Take in a batch, any number of samples in order of arrival; what it raises and clears, in a fixed order."""
@@ -152,6 +167,7 @@ class Engine:
     def _limits(self, samples: Samples, devices: npt.NDArray[np.int64]) -> list[Trigger]:
         people = self._people.add((samples.device.astype(np.int64) << 32) | samples.resident)
         self._make_room()
+        self._tell_people()
         # Of a kiosk's own state (its battery), nobody is the person concerned.
         concerned = np.where((samples.flags & Flag.SUBJECT) != 0, 0, samples.resident).astype(np.int32)
         return [
@@ -159,9 +175,37 @@ class Engine:
             *self._by_device.apply(samples, devices, concerned),
         ]
 
-    def restore(self, samples: Samples) -> None:
-        """As `apply`, raising nothing: these samples have been through the rules before."""
-        self.apply(samples)
+    def restore(self, samples: Samples) -> list[Trigger]:
+        """As `apply` for samples that have been through the rules before, in order of receipt. Limits say nothing; what
+        operators say may have been lost with the process, and is known by its key if it was not.
+        """
+        if not len(samples):
+            return []
+        devices = self._device_slots(samples.device)
+        self._limits(samples, devices)
+        if self._silence is not None:
+            self._silence.heard(devices, samples.device, samples.received)
+        return self._running.apply(samples, devices)
+
+    def restore_events(self, events: Sequence[Event]) -> list[Trigger]:
+        """As `restore`; before the samples."""
+        samples, event, of = event_samples(events)
+        devices = self._device_slots(samples.device)
+        self._limits(samples, devices)
+        return self._running.apply(samples, devices, event, of, settle=False)
+
+    def dump(self) -> Iterator[Kept]:
+        """The operators' state; what limits and silence know comes from triggers and samples."""
+        return self._running.dump()
+
+    def load(self, kept: Kept) -> None:
+        """What `dump` gave; first of all, after `register` and `know`."""
+        self._running.load(kept)
+
+    @property
+    def since(self) -> int | None:
+        """Since when, by `ts`, samples and events must be restored for the operators; None: since `memory_ms` ago."""
+        return self._running.since
 
     def recall(self, triggers: Iterable[Trigger]) -> None:
         """The last trigger of every series, as given out before the restart."""
@@ -194,6 +238,13 @@ class Engine:
         slots = self._devices.add(devices.astype(np.int64) << 32)
         self._make_room()
         return slots
+
+    def _tell_people(self) -> None:
+        """Which variant holds for the streams of people that do not know it yet."""
+        if self._whose.differ and self._told < self._people.count:
+            slots = np.arange(self._told, self._people.count)
+            self._by_person.know(slots, self._whose.people(self._people.keys[slots]))
+        self._told = self._people.count
 
     def _make_room(self) -> None:
         self._by_person.make_room()

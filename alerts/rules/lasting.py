@@ -36,6 +36,7 @@ _STATE = {
     "at": Column(np.int64, 0, (MOST_OF,)),
     "received": Column(np.int64, 0, (MOST_OF,)),
 }
+_SCOPE: dict[str, Scope] = {"person": "resident", "device": "device"}
 _OF_MEMORY_MS = 3_600_000
 """Where there is no snapshot, how far back the readings are looked at that n of m may need."""
 
@@ -81,7 +82,8 @@ class Lasting:
                 side.state.make_room(slots)
 
     def tune(self, rules: Sequence[Mapping[str, LimitRule]]) -> None:
-        """The pack's limit rules and their variants; a side that is counted no more lets its episodes end."""
+        """The pack's limit rules, of any scope, and their variants; a side that is counted no more lets its episodes end."""
+        rules = [{name: rule for name, rule in each.items() if _SCOPE[rule.scope] == self.scope} for each in rules]
         counted = {
             f"{name}.{reading.metric}:{reading.side}": (name, reading)
             for variant in rules

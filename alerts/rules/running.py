@@ -1,11 +1,15 @@
 """The operators of a pack at work: who is given which rows, and when.
 
 Rows that an ordered operator has a use for wait in `settled.Settled`; the others are handed on at once, each once.
+
+Each operator's state is kept (`dump`) with the time since when, by `ts`, the rows must be shown again after a restart:
+what was held back then is among them, and what an operator already knew is not given to it twice.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,16 +35,32 @@ class Named:
     operator: Operator
 
 
+class Kept(NamedTuple):
+    """The state of one operator; row i of every array of `state` is that of the device or resident `keys[i]`."""
+
+    name: str
+    """As `Named.name`, or `SEEN`."""
+    since: int
+    keys: npt.NDArray[np.int64]
+    state: dict[str, npt.NDArray[Any]]
+
+
+SEEN = "seen"
+"""What the operators that are not ordered have been given: `keys` are names (`seen.Seen`)."""
+
+
 class Running:
     """Operators over the slots of devices and of residents. Not thread-safe."""
 
     def __init__(self, operators: Sequence[Named], devices: Slots, residents: Slots) -> None:
         self.operators = tuple(operators)
         self._slots: dict[Scope, Slots] = {"device": devices, "resident": residents}
-        self._lanes = _lanes([named.operator for named in operators if named.operator.ordered])
-        self._at_once = [named.operator for named in operators if not named.operator.ordered]
+        self._lanes = _lanes([named for named in operators if named.operator.ordered])
+        self._at_once = [named for named in operators if not named.operator.ordered]
         self._wait_ms = max((named.operator.wait_ms for named in operators), default=0)
-        self._seen = Seen(self._wait_ms + AHEAD_MS)
+        self._seen = Seen(self._wait_ms + SLACK_MS + AHEAD_MS)
+        self._since: dict[str, int] = {}
+        """By name: an operator that was loaded knows what was measured before that."""
         self._latest = EARLIEST
         self.make_room()
 
@@ -53,13 +73,15 @@ class Running:
     def make_room(self) -> None:
         """After slots were added."""
         for named in self.operators:
-            named.operator.make_room(self._slots[named.operator.scope].capacity)
+            # One more than there can be: the last row of what it dumps shows what a blank one looks like.
+            named.operator.make_room(self._slots[named.operator.scope].capacity + 1)
 
     def tune(self, packs: Sequence[Pack]) -> None:
         """The pack, then its variants."""
         for named in self.operators:
             section, _, name = named.name.partition(".")
-            named.operator.tune([pack.rules[section][name or section] for pack in packs])
+            rules = [pack.limit if section == "limit" else pack.rules[section][name or section] for pack in packs]
+            named.operator.tune(rules)
 
     def know(
         self,
@@ -79,33 +101,61 @@ class Running:
         devices: npt.NDArray[np.int64],
         event: npt.NDArray[np.int8] | None = None,
         of: npt.NDArray[np.int32] | None = None,
+        *,
+        settle: bool = True,
     ) -> list[Trigger]:
-        """Take in rows in order of arrival; `devices` are the slots of theirs, `event` and `of` as in `Given`."""
+        """Take in rows in order of arrival; `devices` are the slots of theirs, `event` and `of` as in `Given`.
+
+        `settle`: no row that was received before the latest of these will come any more.
+        """
         if not self.operators:
             return []
         event = np.zeros(len(samples), np.int8) if event is None else event
         of = np.full(len(samples), -1, np.int32) if of is None else of
-        wanted = [operator.concerns(samples, event) for operator in self._at_once]
+        triggers = self._hand_on(Given(samples, event, devices, of))
         for lane in self._lanes:
-            wanted += lane.concerns(samples, event)
-        rows = self._first(samples, event, wanted)
-        triggers: list[Trigger] = []
-        for operator in self._at_once:
-            triggers += self._at_once_to(operator, Given(samples, event, devices, of), rows & wanted.pop(0))
-        for lane in self._lanes:
-            bits = np.zeros(len(samples), np.uint64)
-            for bit in range(len(lane.operators)):
-                bits |= wanted.pop(0).astype(np.uint64) << np.uint64(bit)
-            here = np.flatnonzero((bits != 0) & rows)
-            here, slots = self._slots_of(lane.scope, samples, devices, here)
-            if len(here):
-                at = np.zeros(len(samples), np.int64)
-                at[here] = slots
-                lane.held.put(samples, event, of, at, bits, here)
+            self._hold(lane, Given(samples, event, devices, of))
         if len(samples):
             self._latest = max(self._latest, int(samples.received.max()))
-            triggers += self._settle(int(samples.received.max()))
+            if settle:
+                triggers += self._settle(int(samples.received.max()))
         return triggers
+
+    def _hand_on(self, rows: Given) -> list[Trigger]:
+        """To those who want no order."""
+        samples, triggers = rows.samples, list[Trigger]()
+        wanted = [named.operator.concerns(samples, rows.event) for named in self._at_once]
+        concerned = np.flatnonzero(np.any(wanted, axis=0)) if wanted else np.zeros(0, np.int64)
+        first = np.zeros(len(samples), np.bool_)
+        first[concerned] = self._seen.first(samples, rows.event, concerned)
+        for named, mask in zip(self._at_once, wanted, strict=True):
+            operator, since = named.operator, self._since.get(named.name, EARLIEST)
+            fresh = (samples.ts >= samples.received - operator.wait_ms) & (samples.ts >= since)
+            here, slots = self._slots_of(operator.scope, rows, np.flatnonzero(mask & first & fresh))
+            if len(here):
+                order = np.lexsort((samples.ts[here], slots))
+                given = rows.take(here[order])
+                given.slot = slots[order]
+                triggers += operator.step(given)
+        return triggers
+
+    def _hold(self, lane: "_Lane", rows: Given) -> None:
+        """For those who want them in order."""
+        samples = rows.samples
+        bits = np.zeros(len(samples), np.uint64)
+        for bit, named in enumerate(lane.operators):
+            bits |= named.operator.concerns(samples, rows.event).astype(np.uint64) << np.uint64(bit)
+        here = np.flatnonzero(bits)
+        wrong_clock = (samples.flags[here] & Flag.WRONG_CLOCK) != 0
+        if wrong_clock.any():  # its time does not tell that it came before
+            first = np.ones(len(here), np.bool_)
+            first[wrong_clock] = lane.seen.first(samples, rows.event, here[wrong_clock])
+            here = here[first]
+        here, slots = self._slots_of(lane.scope, rows, here)
+        if len(here):
+            at = np.zeros(len(samples), np.int64)
+            at[here] = slots
+            lane.held.put(samples, rows.event, _of(rows), at, bits, here)
 
     def windows(self, windows: Sequence[AccelerationWindow], devices: npt.NDArray[np.int64]) -> list[Trigger]:
         """Raw acceleration in order of arrival; `devices` are the slots of theirs."""
@@ -122,63 +172,87 @@ class Running:
     def sweep(self, now: int) -> list[Trigger]:
         """All that was received before `now` is known: what has come due."""
         triggers = self._settle(now)
-        for operator in self._at_once:
-            triggers += operator.sweep(now - operator.wait_ms - SLACK_MS)
+        for named in self._at_once:
+            triggers += named.operator.sweep(now - named.operator.wait_ms - SLACK_MS)
         for lane in self._lanes:
-            for operator in lane.operators:
-                triggers += operator.sweep(lane.held.until)
+            for named in lane.operators:
+                if lane.held.until >= self._since.get(named.name, EARLIEST):
+                    triggers += named.operator.sweep(lane.held.until)
         return triggers
+
+    def dump(self) -> Iterator[Kept]:
+        """All that must outlive a restart. Rows may come between one and the next that this yields."""
+        at_once = []
+        for named in self._at_once:
+            since = self._latest - named.operator.wait_ms - SLACK_MS
+            at_once.append(self._kept(named, since))
+        if at_once:
+            names, received = self._seen.dump()
+            at_once.append(Kept(SEEN, min(kept.since for kept in at_once), names, {"received": received}))
+        yield from at_once
+        for lane in self._lanes:
+            for named in lane.operators:
+                yield self._kept(named, max(lane.held.until, self._since.get(named.name, EARLIEST)))
+
+    def load(self, kept: Kept) -> None:
+        """What `dump` gave, before any row is taken in. Of operators that are no more: nothing."""
+        if kept.name == SEEN:
+            self._seen.load(kept.keys, kept.state["received"])
+            return
+        for named in self.operators:
+            if named.name == kept.name:
+                scope = named.operator.scope
+                slots = self._slots[scope].add(kept.keys << 32 if scope == "device" else kept.keys)
+                self.make_room()
+                named.operator.load(kept.state, slots)
+                self._since[named.name] = kept.since
+
+    @property
+    def since(self) -> int | None:
+        """Since when, by `ts`, rows must be shown again; None: an operator has no state yet, it is `memory_ms`."""
+        since = [self._since.get(named.name) for named in self.operators]
+        return None if None in since else min((one for one in since if one is not None), default=None)
+
+    def _kept(self, named: Named, since: int) -> Kept:
+        slots = self._slots[named.operator.scope]
+        state = named.operator.dump()
+        differs = np.zeros(slots.count, np.bool_)
+        for array in state.values():
+            other = array[: slots.count] != array[-1]
+            if array.dtype.kind == "f":
+                other &= ~(np.isnan(array[: slots.count]) & np.isnan(array[-1]))
+            differs |= other.any(axis=tuple(range(1, other.ndim))) if other.ndim > 1 else other
+        rows = np.flatnonzero(differs)
+        keys = slots.keys[rows] >> 32 if named.operator.scope == "device" else slots.keys[rows]
+        return Kept(named.name, since, keys, {name: array[rows] for name, array in state.items()})
 
     def _settle(self, received: int) -> list[Trigger]:
         triggers: list[Trigger] = []
         for lane in self._lanes:
             lane.held.heard_until(received)
+            before = lane.held.until
             settled = lane.held.take()
             if settled is None:
                 continue
             given, wanted = settled
-            for bit, operator in enumerate(lane.operators):
+            for bit, named in enumerate(lane.operators):
                 concerned = (wanted & np.uint64(1 << bit)) != 0
-                if concerned.any():
-                    triggers += operator.step(given if concerned.all() else given.take(np.flatnonzero(concerned)))
+                if (since := self._since.get(named.name, EARLIEST)) > before:
+                    concerned &= given.samples.ts >= since
+                if concerned.all():
+                    triggers += named.operator.step(given)
+                elif concerned.any():
+                    triggers += named.operator.step(given.take(np.flatnonzero(concerned)))
         return triggers
 
-    def _first(
-        self, samples: Samples, event: npt.NDArray[np.int8], wanted: Sequence[npt.NDArray[np.bool_]]
-    ) -> npt.NDArray[np.bool_]:
-        """Without those that came before and that nothing later would tell: of a wrong clock, or handed on at once."""
-        first = np.ones(len(samples), np.bool_)
-        doubtful = np.zeros(len(samples), np.bool_)
-        for mask in wanted[: len(self._at_once)]:
-            doubtful |= mask
-        wrong_clock = (samples.flags & Flag.WRONG_CLOCK) != 0
-        if wrong_clock.any():
-            for mask in wanted[len(self._at_once) :]:
-                doubtful |= mask & wrong_clock
-        rows = np.flatnonzero(doubtful)
-        if len(rows):
-            first[rows] = self._seen.first(samples, event, rows)
-        return first
-
-    def _at_once_to(self, operator: Operator, all_: Given, concerned: npt.NDArray[np.bool_]) -> list[Trigger]:
-        samples = all_.samples
-        rows = np.flatnonzero(concerned & (samples.ts >= samples.received - operator.wait_ms))
-        rows, slots = self._slots_of(operator.scope, samples, all_.slot, rows)
-        if not len(rows):
-            return []
-        order = np.lexsort((samples.ts[rows], slots))
-        given = all_.take(rows[order])
-        given.slot = slots[order]
-        return operator.step(given)
-
     def _slots_of(
-        self, scope: Scope, samples: Samples, devices: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+        self, scope: Scope, all_: Given, rows: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The rows of `rows` that have a slot, and those slots: what nobody is concerned by concerns no resident."""
         if scope == "device":
-            return rows, devices[rows]
-        rows = rows[samples.resident[rows] != 0]
-        return rows, self._add(samples.resident[rows].astype(np.int64))
+            return rows, all_.slot[rows]
+        rows = rows[all_.samples.resident[rows] != 0]
+        return rows, self._add(all_.samples.resident[rows].astype(np.int64))
 
     def _add(self, residents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         capacity = self._slots["resident"].capacity
@@ -191,16 +265,18 @@ class Running:
 class _Lane:
     """Ordered operators of one scope that wait equally long: bit i of what is wanted stands for `operators[i]`."""
 
-    def __init__(self, scope: Scope, wait_ms: int, operators: Sequence[Operator]) -> None:
+    def __init__(self, scope: Scope, wait_ms: int, operators: Sequence[Named]) -> None:
         self.scope, self.operators = scope, tuple(operators)
         self.held = Settled(wait_ms)
-
-    def concerns(self, samples: Samples, event: npt.NDArray[np.int8]) -> list[npt.NDArray[np.bool_]]:
-        return [operator.concerns(samples, event) for operator in self.operators]
+        self.seen = Seen(wait_ms)
 
 
-def _lanes(operators: Sequence[Operator]) -> list[_Lane]:
-    alike: dict[tuple[Scope, int], list[Operator]] = defaultdict(list)
-    for operator in operators:
-        alike[operator.scope, operator.wait_ms].append(operator)
+def _lanes(operators: Sequence[Named]) -> list[_Lane]:
+    alike: dict[tuple[Scope, int], list[Named]] = defaultdict(list)
+    for named in operators:
+        alike[named.operator.scope, named.operator.wait_ms].append(named)
     return [_Lane(scope, wait_ms, alike[scope, wait_ms]) for scope, wait_ms in alike]
+
+
+def _of(rows: Given) -> npt.NDArray[np.int32]:
+    return np.full(len(rows), -1, np.int32) if rows.of is None else rows.of
