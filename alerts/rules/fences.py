@@ -1,0 +1,168 @@
+"""Which places matter for whom: circles and polygons of all residents, one after the other, and who has which.
+
+A person's own places come from their profile; everybody whose home is known has a circle round it besides (`HOME`).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from alerts.rules.geometry import Edges, Floats, beyond_polygon, offset
+from homecare.residents import Place, Profile
+
+MOST = 8
+"""Places watched for one person, home among them; their profile's first ones."""
+WATCHES = ("leave", "enter", "home_by")
+LEAVE, ENTER, HOME_BY = range(3)
+HOME = "home"
+"""What the circle round everybody's home is called in evidence; texts say it in their language."""
+
+
+class Fence(NamedTuple):
+    """One place as it is watched."""
+
+    place: Place
+    always: bool
+    """False: leaving it tells at certain hours only (home)."""
+
+
+class Fences:
+    """The places by slot. A place is known again by its `mark`, whatever its number."""
+
+    def __init__(self) -> None:
+        self._first = np.zeros(0, np.int32)
+        self.count = np.zeros(0, np.int8)
+        """(slots,) how many places somebody has."""
+        self._room = np.zeros(0, np.int8)
+        self._used = 0
+        self._own: dict[int, Place] = {}
+        """By number: the places of profiles. Homes are too many to keep as objects."""
+        self._lat, self._lon, self._radius = np.zeros(0), np.zeros(0), np.zeros(0)
+        self._mark = np.zeros(0, np.int64)
+        self.watch = np.zeros(0, np.int8)
+        """By number of the place: index in `WATCHES`."""
+        self.always = np.zeros(0, np.bool_)
+        self.minute = np.zeros(0, np.int64)
+        """Of the local day, for `home_by`."""
+        self._edge_first, self._edge_count = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._edges: list[tuple[float, float, float, float]] = []
+        self._sides = Edges(*(np.zeros(0) for _ in range(4)))
+
+    def make_room(self, slots: int) -> None:
+        """Room for `slots` slots."""
+        more = slots - len(self.count)
+        if more > 0:
+            self._first = np.concatenate([self._first, np.zeros(more, np.int32)])
+            self.count = np.concatenate([self.count, np.zeros(more, np.int8)])
+            self._room = np.concatenate([self._room, np.zeros(more, np.int8)])
+
+    @property
+    def widest(self) -> int:
+        """The most places anybody has."""
+        return int(self.count.max(initial=0))
+
+    def know(self, slots: npt.NDArray[np.int64], whose: Sequence[tuple[Profile | None, float]]) -> None:
+        """The places of these people: their profile, and the radius of the circle round their home (m, 0: none)."""
+        sides = len(self._edges)
+        for slot, (profile, radius_m) in zip(slots.tolist(), whose, strict=True):
+            fences = _fences(profile, radius_m)
+            first, have = int(self._first[slot]), int(self.count[slot])
+            if self._mark[first : first + have].tolist() != [mark(fence) for fence in fences]:
+                self._put(slot, fences)
+        if len(self._edges) > sides:
+            self._sides = Edges(*np.array(self._edges, np.float64).T)
+
+    def numbers(
+        self, slots: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The places of n slots: (m,) index into `slots`, which of their places, and its number."""
+        count = self.count[slots].astype(np.int64)
+        row = np.repeat(np.arange(len(slots)), count)
+        which = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+        return row, which, self._first[slots[row]] + which
+
+    def first(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The number of each slot's first place; the others follow."""
+        return self._first[slots].astype(np.int64)
+
+    def marks(self, slots: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.int64]:
+        """(n, width) the marks of each slot's places in their order; 0 where there is none."""
+        result = np.zeros((len(slots), width), np.int64)
+        row, which, number = self.numbers(slots)
+        result[row, which] = self._mark[number]
+        return result
+
+    def beyond(self, number: npt.NDArray[np.int64], lat: Floats, lon: Floats) -> Floats:
+        """(n,) metres by which a position lies outside of the place of that number; negative inside."""
+        x, y = offset(self._lat[number], self._lon[number], lat, lon)
+        away = np.sqrt(x * x + y * y) - self._radius[number]
+        polygon = np.flatnonzero(self._edge_count[number])
+        if len(polygon):
+            which = number[polygon]
+            first, count = self._edge_first[which], self._edge_count[which]
+            away[polygon] = beyond_polygon(x[polygon], y[polygon], self._sides, first, count)
+        return away
+
+    def fence(self, number: int) -> Fence:
+        """The place of that number."""
+        own = self._own.get(number)
+        if own is not None:
+            return Fence(own, always=True)
+        home = (float(self._lat[number]), float(self._lon[number]))
+        return Fence(Place(HOME, "leave", (home,), float(self._radius[number])), always=False)
+
+    def _put(self, slot: int, fences: list[Fence]) -> None:
+        if len(fences) > self._room[slot]:
+            self._first[slot], self._room[slot] = self._used, len(fences)
+            self._used += len(fences)
+            self._extend(self._used)
+        self.count[slot] = len(fences)
+        for number, fence in enumerate(fences, int(self._first[slot])):
+            self._set(number, fence)
+
+    def _set(self, number: int, fence: Fence) -> None:
+        place = fence.place
+        lat, lon = place.points[0]
+        self._own.pop(number, None)
+        if fence.always:
+            self._own[number] = place
+        self._lat[number], self._lon[number], self._radius[number] = lat, lon, place.radius_m
+        self.watch[number], self.minute[number] = WATCHES.index(place.watch), place.minute or 0
+        self.always[number] = fence.always
+        self._mark[number] = mark(fence)
+        self._edge_first[number], self._edge_count[number] = len(self._edges), 0
+        if len(place.points) >= 3:
+            corners = np.array(place.points)
+            xs, ys = offset(np.full(len(corners), lat), np.full(len(corners), lon), corners[:, 0], corners[:, 1])
+            self._edges += zip(
+                xs.tolist(), ys.tolist(), np.roll(xs, -1).tolist(), np.roll(ys, -1).tolist(), strict=True
+            )
+            self._edge_count[number] = len(corners)
+
+    def _extend(self, numbers: int) -> None:
+        have = len(self._lat)
+        if numbers <= have:
+            return
+        more = max(numbers, 2 * have) - have
+        for name in ("_lat", "_lon", "_radius", "_mark", "watch", "always", "minute", "_edge_first", "_edge_count"):
+            array = getattr(self, name)
+            setattr(self, name, np.concatenate([array, np.zeros(more, array.dtype)]))
+
+
+def mark(fence: Fence) -> int:
+    """A number that two places share only if they are the same (or once in 2^32). Not 0."""
+    place = fence.place
+    what = (fence.always, place.name, place.watch, place.points, float(place.radius_m), place.minute)
+    return 1 + crc32(repr(what).encode())
+
+
+def _fences(profile: Profile | None, radius_m: float) -> list[Fence]:
+    if profile is None:
+        return []
+    fences: list[Fence] = []
+    if radius_m > 0 and profile.lat is not None and profile.lon is not None:
+        fences.append(Fence(Place(HOME, "leave", ((profile.lat, profile.lon),), radius_m), always=False))
+    return [*fences, *(Fence(place, always=True) for place in profile.places)][:MOST]
