@@ -54,14 +54,16 @@ class Seen:
             if fresh[row]:
                 last = int(received[row])
 
-    def dump(self) -> dict[str, npt.NDArray[np.int64]]:
-        """What is remembered: `name` and `received`."""
+    def dump(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """What is remembered: names and when they were received."""
         parts = [self._before.rows(), self._now.rows()]
-        return {"name": np.concatenate([p[0] for p in parts]), "received": np.concatenate([p[1] for p in parts])}
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
-    def load(self, state: dict[str, npt.NDArray[np.int64]]) -> None:
+    def load(self, names: npt.NDArray[np.int64], received: npt.NDArray[np.int64]) -> None:
         """What `dump` gave; more than once: all of it together."""
-        self._now.add(state["name"], state["received"])
+        if len(names):
+            self._now.add(names, received)
+            self._began = max(self._began, int(received.max()))
 
 
 class _Names:

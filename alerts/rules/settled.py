@@ -59,7 +59,7 @@ class Settled:
 
     def __init__(self, wait_ms: int) -> None:
         self.wait_ms = wait_ms
-        self._width = min(10_000, max(1_000, wait_ms // 30))
+        self._width = 10_000 if wait_ms >= 300_000 else 1_000
         self._buckets: dict[int, list[_Chunk]] = {}
         self._latest = EARLIEST
         self.until = EARLIEST
@@ -176,4 +176,5 @@ def _order(rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
     again = (slot[here] == slot[before]) & (ts[here] == ts[before])
     for name in names:
         again &= rows[name][here] == rows[name][before]
-    return order[np.append(True, ~again)]
+    kept: npt.NDArray[np.int64] = order[np.append(True, ~again)]
+    return kept
