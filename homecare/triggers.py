@@ -42,9 +42,11 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     state: Literal["raised", "cleared"]
     device: int
-    """Key of the device."""
+    """Key of the device; 0: none, it is about an area."""
     resident: int
     """Key of the person measured; 0: nobody."""
+    area: str | None = None
+    """Code of the area it is about, where it is about no device."""
     evidence: dict[str, Any]
     """JSON: the readings, limits and times behind it, units by the metric."""
     zh: str

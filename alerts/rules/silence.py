@@ -2,24 +2,33 @@
 measures nothing is found as well.
 
 It counts from the last data's time of receipt, or from when the device was put on if that is later, by the device's own
-interval; one that nobody wears and that was never heard is not watched. `at` is the moment the allowance ran out, whenever the sweep noticed.
+interval; one that nobody wears and that was never heard is not watched. `at` is the moment the allowance ran out,
+whenever the sweep noticed. Where many devices share an area, a silence is held back a little: see `together`.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from alerts.rules import texts
+from alerts.rules.outages import Outages
 from alerts.rules.silence_rule import SilenceRule
+from alerts.rules.together import NEVER, Held, Ints, judge
 from homecare.devices import RegisteredDevice
 from homecare.triggers import Trigger
 
 RULE = "silence"
-NEVER = np.iinfo(np.int64).max // 4
-"""A deadline that does not come, and the allowance of a device that is not watched."""
 UNHEARD = -NEVER
+"""NEVER is a deadline that does not come, and the allowance of a device that is not watched."""
+MOST_DUE = 50_000
+MOST_TOLD = 2_000
+"""What one sweep takes up and tells at most; the next goes on. A power cut in a county must not stop the measurements."""
+AWAKE, HELD, TOLD, COVERED = range(4)
+"""Not silent; silent and not told yet; told by itself; part of its area's outage."""
 
 
 class Silence:
@@ -35,7 +44,13 @@ class Silence:
         self._deadline = np.zeros(0, np.int64)
         self._silent_at = np.zeros(0, np.int64)
         self._silent_wearer = np.zeros(0, np.int32)
+        self._state = np.zeros(0, np.int8)
         self._listening_since = UNHEARD
+        self._held = np.zeros((3, 0), np.int64)
+        """(slot, since when it is silent, until when it is held) of the held ones, and of some that are it no more."""
+        self._outages = None if rule.together is None else Outages(rule.together)
+        self._ended: list[Trigger] = []
+        """Silences that the directory ended; told with the next sweep."""
 
     def make_room(self, slots: int) -> None:
         """Room for `slots` slots."""
@@ -49,9 +64,13 @@ class Silence:
             self._deadline = np.concatenate([self._deadline, np.full(more, NEVER, np.int64)])
             self._silent_at = np.concatenate([self._silent_at, np.full(more, NEVER, np.int64)])
             self._silent_wearer = np.concatenate([self._silent_wearer, np.zeros(more, np.int32)])
+            self._state = np.concatenate([self._state, np.zeros(more, np.int8)])
+            if self._outages is not None:
+                self._outages.make_room(slots)
 
-    def register(self, slots: npt.NDArray[np.int64], devices: Iterable[RegisteredDevice]) -> None:
-        """Intervals, revocations and wearers as they are now."""
+    def register(self, slots: Ints, devices: Iterable[RegisteredDevice]) -> None:
+        """Intervals, areas, revocations and wearers as they are now."""
+        devices = list(devices)
         allowance, interval, wearer, since = [], [], [], []
         for device in devices:
             worn = device.wearings[-1] if device.wearings and device.wearings[-1].until is None else None
@@ -61,61 +80,152 @@ class Silence:
             interval.append(round(device.interval_s * 1000))
             wearer.append(worn.resident_key if worn else 0)
             since.append(worn.since if worn else UNHEARD)
+        # A device that is put on anew owes its new wearer data from then on; one that is revoked owes nothing.
+        over = (self._state[slots] != AWAKE) & (
+            (np.array(allowance) == NEVER) | (np.array(since) > self._silent_at[slots])
+        )
+        for index in np.flatnonzero(over & (self._state[slots] == TOLD)).tolist():
+            at = since[index] if since[index] > self._silent_at[slots[index]] else NEVER
+            self._ended.append(self._trigger("cleared", devices[index].key, int(slots[index]), at))
+        self._wake(slots[over])
+        if self._outages is not None:
+            self._wake(self._outages.register(slots, devices))
         self._allowance[slots] = allowance
         self._interval[slots] = interval
         self._wearer[slots] = wearer
         self._since[slots] = since
-        # A device that is put on anew owes its new wearer data from then on.
-        over = (self._allowance[slots] == NEVER) | (self._since[slots] > self._silent_at[slots])
-        self._silent_at[slots[over]] = NEVER
         self._count(slots)
 
     def listen(self, since: int) -> None:
         """Nobody could be heard before `since`: no silence is found until the device's allowance has passed again."""
         self._listening_since = since
+        self._count(np.arange(len(self._heard)))
 
-    def heard(
-        self, slots: npt.NDArray[np.int64], devices: npt.NDArray[np.int32], received: npt.NDArray[np.int64]
-    ) -> list[Trigger]:
+    def heard(self, slots: Ints, devices: npt.NDArray[np.int32], received: Ints) -> list[Trigger]:
         """Data came (in order of receipt); a cleared trigger for each silence it ends."""
-        silent = np.flatnonzero(self._silent_at[slots] != NEVER)
-        before = self._heard[slots[silent]]
+        # What was received before the silence began (when the state is rebuilt) does not end it.
+        ends = np.flatnonzero(self._state[slots] != AWAKE)
+        ends = ends[received[ends] + self._allowance[slots[ends]] > self._silent_at[slots[ends]]]
+        ended: list[Trigger] = []
+        if len(ends):
+            ends = ends[np.sort(np.unique(slots[ends], return_index=True)[1])]
+            back, at = slots[ends], received[ends]
+            told = self._state[back] == TOLD
+            for slot, when, key in zip(
+                back[told].tolist(), at[told].tolist(), devices[ends[told]].tolist(), strict=True
+            ):
+                ended.append(self._trigger("cleared", key, slot, when))
+            covered = self._state[back] == COVERED
+            self._wake(back)
+            if self._outages is not None and covered.any():
+                ended += self._part(*self._outages.come_back(back[covered], at[covered]))
         np.maximum.at(self._heard, slots, received)
         self._count(slots)
-        ended = []
-        for row, last in zip(silent.tolist(), before.tolist(), strict=True):
-            slot, at = slots[row], int(received[row])
-            silent_at = int(self._silent_at[slot])
-            # What was received before the silence began (when the state is rebuilt) does not end it.
-            if silent_at == NEVER or at + self._allowance[slot] <= silent_at:
-                continue
-            self._silent_at[slot] = NEVER
-            ended.append(self._trigger("cleared", int(devices[row]), int(slot), at, silent_at, last))
         return ended
 
-    def sweep(self, now: int, keys: npt.NDArray[np.int64]) -> list[Trigger]:
-        """Those whose allowance has run out since the last sweep; `keys` by slot: the device's key in the upper half."""
+    def sweep(self, now: int, keys: Ints) -> list[Trigger]:
+        """Those whose allowance ran out before `now`, once they are held no more; `keys` by slot: the device's in the upper half.
+
+        What is more than `MOST_TOLD` is left to the next sweep.
+        """
+        told = [msgspec.structs.replace(one, at=now) if one.at == NEVER else one for one in self._ended]
+        self._ended = []
+        if self._outages is not None:
+            told += self._part(*self._outages.settle(now))
+        # Before more are held: one that was heard and fell silent again would be there twice.
+        self._held = self._held[:, self._state[self._held[0]] == HELD]
+        until = self._take_up(now, told)
+        slot, _, expiry = self._held
+        up = np.flatnonzero(expiry < until)
+        if not len(up):
+            return told
+        if self._outages is None:
+            return told + self._tell(slot[up[np.lexsort((slot[up], expiry[up]))[:MOST_TOLD]]], keys)
+        return told + self._judge(self._outages, up, until, keys)
+
+    def _take_up(self, now: int, told: list[Trigger]) -> int:
+        """Hold those whose allowance ran out before `now`, the earliest first; up to when all such are held."""
         due = np.flatnonzero(self._deadline < now)
+        if len(due) > MOST_DUE:
+            deadlines = self._deadline[due]
+            now = int(np.partition(deadlines, MOST_DUE)[MOST_DUE])
+            # However many fell silent in the same millisecond.
+            earlier, same = due[deadlines < now], due[deadlines == now]
+            due = np.concatenate([earlier, same[: MOST_DUE - len(earlier)]])
         if not len(due):
-            return []
-        due = due[(self._silent_at[due] == NEVER) & (self._listening_since + self._allowance[due] < now)]
-        at = self._deadline[due]
-        self._silent_at[due] = at
+            return now
+        silent = self._deadline[due]
+        self._silent_at[due] = np.maximum(self._heard[due], self._since[due]) + self._allowance[due]
         self._silent_wearer[due] = self._wearer[due]
         self._deadline[due] = NEVER
-        counted = np.maximum(self._heard[due], self._since[due])
-        columns = (keys[due] >> 32, due, at, at, counted)
-        return [self._trigger("raised", *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+        self._state[due] = HELD
+        if self._outages is not None:
+            joins = self._outages.open(due)
+            told += self._join(self._outages, due[joins], silent[joins])
+            due, silent = due[~joins], silent[~joins]
+        self._hold(due, silent)
+        return now
 
-    def _trigger(
-        self, state: Literal["raised", "cleared"], device: int, slot: int, at: int, silent_at: int, last: int
-    ) -> Trigger:
+    def _hold(self, slots: Ints, silent: Ints) -> None:
+        until = silent if self._outages is None else silent + self._outages.hold(slots, self._interval[slots])
+        self._held = np.concatenate([self._held, np.array([slots, silent, until])], axis=1)
+
+    def _judge(self, outages: Outages, up: Ints, now: int, keys: Ints) -> list[Trigger]:
+        """What the held ones come to, in areas in which somebody's time is up."""
+        # All held ones of some areas: the first of those in which somebody waits.
+        areas = outages.area[self._held[0]]
+        waits = np.zeros(len(outages), np.bool_)
+        waits[areas[up]] = True
+        waiting = np.bincount(areas, minlength=len(outages)) * waits
+        chosen = waits & (np.cumsum(waiting) - waiting < MOST_TOLD)
+        slot, silent_at, until = self._held[:, chosen[areas]]
+        missed = np.maximum(self._heard[slot], self._since[slot]) + self._interval[slot]
+        awake = np.flatnonzero(chosen[outages.area] & (self._state == AWAKE) & (self._deadline != NEVER))
+        verdict = judge(
+            Held(outages.area[slot].astype(np.int64), slot, silent_at, until, missed),
+            (outages.area[awake].astype(np.int64), self._heard[awake]),
+            now,
+            outages.rule,
+        )
+        alone, inside, joining = slot[verdict.single], slot[verdict.covered], slot[verdict.joined]
+        told = self._tell(alone[np.lexsort((alone, until[verdict.single]))], keys)
+        self._state[inside] = COVERED
+        told += outages.begin(verdict, inside, silent_at[verdict.covered])
+        return told + self._join(outages, joining, silent_at[verdict.joined])
+
+    def _join(self, outages: Outages, slots: Ints, silent: Ints) -> list[Trigger]:
+        self._state[slots] = COVERED
+        return outages.join(slots, silent) if len(slots) else []
+
+    def _part(self, told: list[Trigger], slots: Ints, since: Ints) -> list[Trigger]:
+        """Outages are over: the devices still silent are on their own from `since` on."""
+        self._state[slots] = HELD
+        self._hold(slots, since)
+        return told
+
+    def _tell(self, slots: Ints, keys: Ints) -> list[Trigger]:
+        """Each by itself."""
+        self._state[slots] = TOLD
+        rows = zip((keys[slots] >> 32).tolist(), slots.tolist(), self._silent_at[slots].tolist(), strict=True)
+        return [self._trigger("raised", key, slot, at) for key, slot, at in rows]
+
+    def _wake(self, slots: Ints) -> None:
+        self._state[slots] = AWAKE
+        self._silent_at[slots] = NEVER
+
+    def _count(self, slots: Ints) -> None:
+        counted = np.maximum(self._heard[slots], self._since[slots])
+        allowance = self._allowance[slots]
+        nothing_due = (counted == UNHEARD) | (allowance == NEVER) | (self._state[slots] != AWAKE)
+        from_ = np.maximum(counted, self._listening_since)
+        self._deadline[slots] = np.where(nothing_due, NEVER, from_ + np.where(nothing_due, 0, allowance))
+
+    def _trigger(self, state: Literal["raised", "cleared"], device: int, slot: int, at: int) -> Trigger:
         rule, allowance, interval = self._rule, int(self._allowance[slot]), int(self._interval[slot])
-        resident = int(self._silent_wearer[slot])
+        resident, silent_at = int(self._silent_wearer[slot]), int(self._silent_at[slot])
         zh, en = rule.cleared_zh, rule.cleared_en
         if state == "raised":
-            zh = rule.zh.format(duration=texts.duration(allowance, "zh"), interval=texts.duration(interval, "zh"))
-            en = rule.en.format(duration=texts.duration(allowance, "en"), interval=texts.duration(interval, "en"))
+            zh, en = _sentences(rule.zh, rule.en, allowance, interval)
         return Trigger(
             key=f"{RULE}:{device}:{resident}:{silent_at}:{state}",
             at=at,
@@ -128,7 +238,7 @@ class Silence:
             device=device,
             resident=resident,
             evidence={
-                "counted_from": last,
+                "counted_from": max(int(self._heard[slot]), int(self._since[slot])),
                 "interval_ms": interval,
                 "allowed_ms": allowance,
                 "silent_at": silent_at,
@@ -139,12 +249,35 @@ class Silence:
 
     def recall(self, slot: int, trigger: Trigger) -> None:
         """The state that `trigger`, the device's last of this rule, left behind; call after `register`."""
-        silent = trigger.state == "raised" and trigger.at >= self._since[slot]
-        self._silent_at[slot] = trigger.at if silent else NEVER
-        self._silent_wearer[slot] = trigger.resident
+        if trigger.state != "raised":
+            self._wake(np.array([slot]))
+        else:
+            self._state[slot], self._silent_at[slot] = TOLD, trigger.evidence["silent_at"]
+            self._silent_wearer[slot] = trigger.resident
+            since, unwatched = int(self._since[slot]), self._allowance[slot] == NEVER
+            if unwatched or trigger.at < since:
+                at = since if trigger.at < since else NEVER
+                self._ended.append(self._trigger("cleared", trigger.device, slot, at))
+                self._wake(np.array([slot]))
+        self._count(np.array([slot]))
 
-    def _count(self, slots: npt.NDArray[np.int64]) -> None:
-        counted = np.maximum(self._heard[slots], self._since[slots])
-        allowance = self._allowance[slots]
-        unknown = (counted == UNHEARD) | (allowance == NEVER)
-        self._deadline[slots] = np.where(unknown, NEVER, counted + allowance)
+    def recall_outages(self, triggers: Iterable[Trigger]) -> None:
+        """As `recall`, the last trigger of each area's outage; call after `heard` and the recall of all devices'."""
+        if self._outages is None:
+            return
+        slots = np.flatnonzero(self._deadline != NEVER)
+        silent = np.maximum(self._heard[slots], self._since[slots]) + self._allowance[slots]
+        inside = self._outages.recall(triggers, slots, silent)
+        self._state[inside] = COVERED
+        self._silent_at[inside] = np.maximum(self._heard[inside], self._since[inside]) + self._allowance[inside]
+        self._silent_wearer[inside] = self._wearer[inside]
+        self._deadline[inside] = NEVER
+
+
+@lru_cache(4096)
+def _sentences(zh: str, en: str, allowance: int, interval: int) -> tuple[str, str]:
+    """The two sentences: a fleet has few intervals."""
+    return (
+        zh.format(duration=texts.duration(allowance, "zh"), interval=texts.duration(interval, "zh")),
+        en.format(duration=texts.duration(allowance, "en"), interval=texts.duration(interval, "en")),
+    )

@@ -102,6 +102,23 @@ def test_revocation_and_a_new_interval_take_effect_at_once() -> None:
     assert rules.sweep(T + 10**9) == []
 
 
+def test_revoked_while_silent_its_silence_is_over() -> None:
+    rules = engine(device())
+    (raised,) = rules.sweep(T + 4 * MINUTE)
+    rules.register([device(revoked=True)])
+    (cleared,) = rules.sweep(T + 5 * MINUTE)
+    assert brief([cleared]) == [("cleared", 5 * MINUTE, 7)]
+    assert cleared.evidence["silent_at"] == raised.at
+    assert rules.sweep(T + 6 * MINUTE) == []
+
+
+def test_revoked_while_nobody_looked_its_silence_is_over_after_the_restart() -> None:
+    triggers = engine(device()).sweep(T + 4 * MINUTE)
+    rules = engine(device(revoked=True))
+    rules.recall(triggers)
+    assert brief(rules.sweep(T + 9 * MINUTE)) == [("cleared", 9 * MINUTE, 7)]
+
+
 def test_put_on_anew_it_owes_its_new_wearer_data() -> None:
     rules = engine(device())
     assert len(rules.sweep(T + 4 * MINUTE)) == 1
@@ -109,7 +126,7 @@ def test_put_on_anew_it_owes_its_new_wearer_data() -> None:
         1, "d-1", "520201", "handset", 60, (Wearing(7, T, T + 10 * MINUTE), Wearing(8, T + 10 * MINUTE))
     )
     rules.register([worn_again])
-    assert rules.sweep(T + 13 * MINUTE) == []
+    assert brief(rules.sweep(T + 13 * MINUTE)) == [("cleared", 10 * MINUTE, 7)]
     assert brief(rules.sweep(T + 13 * MINUTE + 1)) == [("raised", 13 * MINUTE, 8)]
 
 
@@ -137,4 +154,4 @@ def test_after_a_restart_the_silence_of_the_last_wearer_is_not_the_new_ones() ->
     triggers = engine(device()).sweep(T + 4 * MINUTE)
     rules = engine(device(since=T + 10 * MINUTE))
     rules.recall(triggers)
-    assert brief(rules.sweep(T + 13 * MINUTE + 1)) == [("raised", 13 * MINUTE, 7)]
+    assert brief(rules.sweep(T + 13 * MINUTE + 1)) == [("cleared", 10 * MINUTE, 7), ("raised", 13 * MINUTE, 7)]
