@@ -34,12 +34,17 @@ class Named:
     name: str
     operator: Operator
 
+    @property
+    def label(self) -> str:
+        """What its state is kept under; one rule may have an operator for devices and one for residents."""
+        return f"{self.name} of {self.operator.scope}s"
+
 
 class Kept(NamedTuple):
     """The state of one operator; row i of every array of `state` is that of the device or resident `keys[i]`."""
 
     name: str
-    """As `Named.name`, or `SEEN`."""
+    """As `Named.label`, or `SEEN`."""
     since: int
     keys: npt.NDArray[np.int64]
     state: dict[str, npt.NDArray[Any]]
@@ -60,7 +65,7 @@ class Running:
         self._wait_ms = max((named.operator.wait_ms for named in operators), default=0)
         self._seen = Seen(self._wait_ms + SLACK_MS + AHEAD_MS)
         self._since: dict[str, int] = {}
-        """By name: an operator that was loaded knows what was measured before that."""
+        """By label: an operator that was loaded knows what was measured before that."""
         self._latest = EARLIEST
         self.make_room()
 
@@ -129,7 +134,7 @@ class Running:
         first = np.zeros(len(samples), np.bool_)
         first[concerned] = self._seen.first(samples, rows.event, concerned)
         for named, mask in zip(self._at_once, wanted, strict=True):
-            operator, since = named.operator, self._since.get(named.name, EARLIEST)
+            operator, since = named.operator, self._since.get(named.label, EARLIEST)
             fresh = (samples.ts >= samples.received - operator.wait_ms) & (samples.ts >= since)
             here, slots = self._slots_of(operator.scope, rows, np.flatnonzero(mask & first & fresh))
             if len(here):
@@ -176,7 +181,7 @@ class Running:
             triggers += named.operator.sweep(now - named.operator.wait_ms - SLACK_MS)
         for lane in self._lanes:
             for named in lane.operators:
-                if lane.held.until >= self._since.get(named.name, EARLIEST):
+                if lane.held.until >= self._since.get(named.label, EARLIEST):
                     triggers += named.operator.sweep(lane.held.until)
         return triggers
 
@@ -192,7 +197,7 @@ class Running:
         yield from at_once
         for lane in self._lanes:
             for named in lane.operators:
-                yield self._kept(named, max(lane.held.until, self._since.get(named.name, EARLIEST)))
+                yield self._kept(named, max(lane.held.until, self._since.get(named.label, EARLIEST)))
 
     def load(self, kept: Kept) -> None:
         """What `dump` gave, before any row is taken in. Of operators that are no more: nothing."""
@@ -200,17 +205,17 @@ class Running:
             self._seen.load(kept.keys, kept.state["received"])
             return
         for named in self.operators:
-            if named.name == kept.name:
+            if named.label == kept.name:
                 scope = named.operator.scope
                 slots = self._slots[scope].add(kept.keys << 32 if scope == "device" else kept.keys)
                 self.make_room()
                 named.operator.load(kept.state, slots)
-                self._since[named.name] = kept.since
+                self._since[named.label] = kept.since
 
     @property
     def since(self) -> int | None:
         """Since when, by `ts`, rows must be shown again; None: an operator has no state yet, it is `memory_ms`."""
-        since = [self._since.get(named.name) for named in self.operators]
+        since = [self._since.get(named.label) for named in self.operators]
         return None if None in since else min((one for one in since if one is not None), default=None)
 
     def _kept(self, named: Named, since: int) -> Kept:
@@ -224,7 +229,7 @@ class Running:
             differs |= other.any(axis=tuple(range(1, other.ndim))) if other.ndim > 1 else other
         rows = np.flatnonzero(differs)
         keys = slots.keys[rows] >> 32 if named.operator.scope == "device" else slots.keys[rows]
-        return Kept(named.name, since, keys, {name: array[rows] for name, array in state.items()})
+        return Kept(named.label, since, keys, {name: array[rows] for name, array in state.items()})
 
     def _settle(self, received: int) -> list[Trigger]:
         triggers: list[Trigger] = []
@@ -237,7 +242,7 @@ class Running:
             given, wanted = settled
             for bit, named in enumerate(lane.operators):
                 concerned = (wanted & np.uint64(1 << bit)) != 0
-                if (since := self._since.get(named.name, EARLIEST)) > before:
+                if (since := self._since.get(named.label, EARLIEST)) > before:
                     concerned &= given.samples.ts >= since
                 if concerned.all():
                     triggers += named.operator.step(given)
