@@ -20,7 +20,10 @@ from homecare.clock import Clock
 
 CLOSE_WITHIN_S = 2.0
 log = structlog.get_logger()
-MOST_PACKET_BYTES = 1024 * 1024
+MOST_PACKET_BYTES = 2 * 1024 * 1024 + 128 * 1024
+"""The broker's limit on a payload (`message_size_limit`), and room for topic and properties: what the broker takes is refused
+here by name; a smaller limit would make it drop such a message without a word.
+"""
 """What the broker may send us. Well above the contract's 64 KiB, so that a message that is too large comes in and
 is put into the quarantine; beyond this the broker drops it (Mosquitto: silently), so it should be refused there."""
 

@@ -13,6 +13,10 @@ MOST_TOPICS = 100_000
 """How many topics are remembered as asked for; at the bound all are forgotten and matched again (0.6 us each)."""
 
 
+MOST_BYTES = 64 * 1024 * 1024
+"""Of payloads: 20,000 messages of the contract's usual size are a twentieth of that; of the largest, 64."""
+
+
 class Answerable(Protocol):
     """The connection that messages came on."""
 
@@ -33,6 +37,7 @@ class Inbox:
         self.owner: Answerable | None = None
         self.received = 0
         """How many messages were ever put in."""
+        self._bytes = 0
         self._messages: list[Inbound] = []
         self._answers: list[bytes] = []
         self.changed = asyncio.Event()
@@ -54,13 +59,14 @@ class Inbox:
     @property
     def full(self) -> bool:
         """Nothing more is to be read from the connection: a broker that keeps to the limit never comes here, so
-        that what it answers to our publications is always read.
+        that what it answers to our publications is always read. Large messages fill it sooner, until they are taken.
         """
-        return len(self._messages) >= 2 * self._limit
+        return len(self._messages) >= 2 * self._limit or self._bytes >= MOST_BYTES
 
     def put(self, packet: mqtt5.PublishPacket, topic: str, received: int, answer: bytes) -> None:
         """Take a message in; `answer` acknowledges it."""
         self.received += 1
+        self._bytes += len(packet.payload)
         self._messages.append(Inbound(topic, packet.payload, received, packet.retain, packet.duplicate))
         self._answers.append(answer)
 
@@ -68,11 +74,11 @@ class Inbox:
         """The oldest `most` messages and their answers, which are for `owner`; they are out of the inbox then."""
         if len(self._messages) <= most:
             taken = self._messages, self._answers
-            self._messages, self._answers = [], []
-            self.changed.clear()
+            self._empty()
         else:
             taken = self._messages[:most], self._answers[:most]
             del self._messages[:most], self._answers[:most]
+            self._bytes -= sum(len(message.payload) for message in taken[0])
         if self.owner is not None:
             self.owner.read_on()
         return taken
@@ -83,11 +89,15 @@ class Inbox:
         """
         self.owner = owner
         if resumed:
-            self._messages, self._answers = [], []
-            self.changed.clear()
+            self._empty()
         else:
             del self._messages[self._limit :]
             self._answers = [b""] * len(self._messages)
+            self._bytes = sum(len(message.payload) for message in self._messages)
+
+    def _empty(self) -> None:
+        self._messages, self._answers, self._bytes = [], [], 0
+        self.changed.clear()
 
 
 def filter_pattern(topic_filter: str) -> str:

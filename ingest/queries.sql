@@ -52,7 +52,10 @@ returning kind, state
 
 -- name: add_to_quarantine
 insert into quarantine (received, last_received, times, lane, topic, payload, reason, detail, device, area)
-values (%(received)s, %(last_received)s, %(times)s, 'telemetry', %(topic)s, %(payload)s, %(reason)s, %(detail)s, %(device)s, %(area)s)
+select received, last_received, times, 'telemetry', topic, payload, reason, detail, device, area
+from unnest(%(received)s::timestamptz[], %(last_received)s::timestamptz[], %(times)s::int[], %(topic)s::text[],
+        %(payload)b::bytea[], %(reason)s::text[], %(detail)s::text[], %(device)s::text[], %(area)s::text[])
+    as r (received, last_received, times, topic, payload, reason, detail, device, area)
 on conflict (md5(topic), sha256(payload), reason) where replayed_at is null do update
 set times = quarantine.times + excluded.times,
     last_received = greatest(quarantine.last_received, excluded.last_received)

@@ -7,32 +7,35 @@ from homecare.checked import Stranger
 from homecare.clock import to_datetime
 from homecare.messages import Inbound, Rejection
 
+COLUMNS = ("received", "last_received", "times", "topic", "payload", "reason", "detail", "device", "area")
 MOST_DETAIL = 500
 MOST_TOPIC = 1000
 """Of a topic that the database refused; a replay of it would be refused as well."""
 
 
-def merge_rejections(rejections: Iterable[Rejection]) -> list[dict[str, Any]]:
-    """Rows of `quarantine`, one for each topic, payload and reason, sorted; `times` counts messages."""
+def merge_rejections(rejections: Iterable[Rejection]) -> dict[str, list[Any]]:
+    """Columns of `quarantine`, one row for each topic, payload and reason, sorted; `times` counts messages."""
     found: dict[tuple[str, bytes, str], list[Rejection]] = {}
     for rejection in rejections:
         found.setdefault((rejection.message.topic, rejection.message.payload, rejection.reason), []).append(rejection)
-    rows = []
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for (topic, payload, reason), same in sorted(found.items()):
         messages = {id(rejection.message): rejection.message.received for rejection in same}
         details = dict.fromkeys(rejection.detail for rejection in same)
-        rows.append({
-            "received": to_datetime(min(messages.values())),
-            "last_received": to_datetime(max(messages.values())),
-            "times": len(messages),
-            "topic": topic,
-            "payload": payload,
-            "reason": reason,
-            "detail": _storable("; ".join(details))[:MOST_DETAIL],
-            "device": same[0].device,
-            "area": same[0].area,
-        })  # fmt: skip
-    return rows
+        row = (
+            to_datetime(min(messages.values())),
+            to_datetime(max(messages.values())),
+            len(messages),
+            topic,
+            payload,
+            reason,
+            _storable("; ".join(details))[:MOST_DETAIL],
+            same[0].device,
+            same[0].area,
+        )
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
+    return columns
 
 
 def merge_strangers(strangers: Iterable[Stranger]) -> dict[str, list[Any]]:

@@ -231,8 +231,7 @@ async def _add_triggers(db: AsyncConnection, triggers: Sequence[Trigger]) -> lis
 
 async def _add_to_quarantine(db: AsyncConnection, rejections: Sequence[Rejection]) -> None:
     if rejections:
-        async with db.cursor() as cursor:
-            await cursor.executemany(QUERIES["add_to_quarantine"], merge_rejections(rejections))
+        await db.execute(QUERIES["add_to_quarantine"], merge_rejections(rejections))
 
 
 async def _keep_statuses(db: AsyncConnection, statuses: Sequence[Status]) -> None:

@@ -33,8 +33,8 @@ POISON: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "surrogate": (MINE, lambda n: _body(n, '"subject":"\\ud800","values":{"heart_rate":72}}')),
     "long_integer": (MINE, lambda n: b'{"boot":%d,"seq":%d,"ts":%b}' % (BOOT, n, b"9" * 60_000)),
 }
-BEYOND_THE_BROKER = b'{"ts":' + b"9" * 1_000_000 + b"}"
-"""A million digits are more than the broker takes: it acknowledges and drops them itself; nothing behind them suffers."""
+MILLION_DIGITS = b'{"boot":%d,"seq":%d,"ts":' + b"9" * 1_000_000 + b"}"
+"""Fifteen times what the contract allows; one of them."""
 SHARE = 0.1
 
 
@@ -108,10 +108,10 @@ async def _publish(stage: Stage, count: int, seconds: float) -> int:
         up.publish(topic.encode(), make(number + stage.boot * 1_000_000), number)
         if (ahead := began + seconds * number / count - time.monotonic()) > 0:
             await asyncio.sleep(ahead)
-    up.publish(MINE.encode(), BEYOND_THE_BROKER, count)
+    up.publish(MINE.encode(), MILLION_DIGITS % (BOOT, count + stage.boot * 1_000_000), count)
     await stage.until(lambda: len(answered) == count + 1, 30, "the broker's word on the poison")
     await up.close()
-    return count
+    return count + 1
 
 
 def _told(stage: Stage) -> int:

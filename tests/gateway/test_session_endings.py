@@ -1,6 +1,7 @@
 """What a session does when the broker, or the way to it, fails: each row of the table in `gateway/endings.py`."""
 
 import asyncio
+import re
 from typing import Any
 
 import mqtt5
@@ -9,6 +10,8 @@ from prometheus_client import REGISTRY
 
 from gateway.connection import MOST_PACKET_BYTES
 from gateway.endings import MOST_S, SLOW_S, STEADY_S, WORDLESS, Ending, History, pause_after
+from gateway.inbox import MOST_BYTES, Inbox
+from homecare.broker import CONFIGURATION
 from homecare.errors import BrokerRefused, BrokerUnavailable
 from tests.gateway.scripted_broker import WITHIN_S, publish, scripted_broker
 from tests.gateway.sessions import new_session, next_batch, payloads, running, welcomed
@@ -258,8 +261,28 @@ def test_pauses_double_with_jitter_and_have_a_bound() -> None:
     assert pause_after("bad_user_name_or_password", 7, 1.0) == SLOW_S * 1.5
 
 
-def test_the_packet_limit_lets_a_message_in_that_is_too_large_for_the_contract() -> None:
-    assert MOST_PACKET_BYTES >= 4 * 65536
+def test_whatever_the_broker_lets_through_is_below_our_packet_limit() -> None:
+    configured = (CONFIGURATION / "mosquitto.conf").read_text("utf-8")
+    found = re.search(r"^message_size_limit (\d+)$", configured, re.MULTILINE)
+    assert found is not None
+    topic_and_properties = 65_535 + 60_000
+    assert int(found[1]) + topic_and_properties <= MOST_PACKET_BYTES
+
+
+def test_large_messages_fill_the_inbox_before_there_are_many() -> None:
+    inbox = Inbox(["a"], limit=1000)
+    large = mqtt5.PublishPacket("a", b"x" * 1_000_000, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=1)
+    full = []
+    for _ in range(1 + MOST_BYTES // 1_000_000):
+        full.append(inbox.full)
+        inbox.put(large, "a", 0, b"")
+    assert (any(full), inbox.full) == (False, True)
+    inbox.take(1)
+    left = inbox.full
+    inbox.put(large, "a", 0, b"")
+    assert (left, inbox.full) == (False, True)
+    inbox.take(1000)
+    assert (len(inbox), inbox.full) == (0, False)
 
 
 async def test_what_was_acknowledged_last_arrives_even_if_more_was_on_its_way() -> None:

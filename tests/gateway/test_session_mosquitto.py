@@ -99,8 +99,9 @@ async def test_a_wrong_password_ends_the_start(village: Broker) -> None:
     assert "wrong-word" not in str(refused.value)
 
 
-async def test_a_message_too_large_for_the_contract_comes_in_and_holds_up_nobody(village: Broker) -> None:
-    large = b"x" * 65537
+@pytest.mark.parametrize("size", [65_537, 1_000_000, 2 * 1024 * 1024])
+async def test_a_message_too_large_for_the_contract_comes_in_and_holds_up_nobody(village: Broker, size: int) -> None:
+    large = b"x" * size
     async with connected(village) as session, device(village) as sender:
         await sender.publish(TELEMETRY, large, qos=1)
         await sender.publish(TELEMETRY, b"behind", qos=1)
@@ -110,7 +111,7 @@ async def test_a_message_too_large_for_the_contract_comes_in_and_holds_up_nobody
 async def test_what_the_broker_itself_finds_too_large_holds_up_nobody_either(village: Broker) -> None:
     async with connected(village) as session, device(village) as sender:
         # an MQTT 3.1.1 device is told that all is well, and the message is gone: the broker's limit must be generous
-        await sender.publish(TELEMETRY, b"x" * 300_000, qos=1)
+        await sender.publish(TELEMETRY, b"x" * (2 * 1024 * 1024 + 1), qos=1)
         await sender.publish(TELEMETRY, b"behind", qos=1)
         assert await payloads(session, 1) == [b"behind"]
 
