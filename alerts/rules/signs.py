@@ -1,0 +1,111 @@
+"""Signs of life among the readings, and which of them are worth looking at: only the first of a day tells anything.
+
+A sign's code: 1.. for the metrics, then the events.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from alerts.rules.operator import EVENT_CODE, Given
+from homecare.metrics import INDEX, METRICS
+from homecare.samples import Samples
+
+_EVENTS_FROM = len(METRICS)
+CODES = _EVENTS_FROM + len(EVENT_CODE) + 1
+
+
+def code(sign: str) -> int:
+    """The code of a metric or an event."""
+    return INDEX[sign] + 1 if sign in INDEX else _EVENTS_FROM + EVENT_CODE[sign]
+
+
+def sign_name(sign: int) -> str:
+    """The metric or event of a code."""
+    return METRICS[sign - 1].name if sign <= _EVENTS_FROM else list(EVENT_CODE)[sign - _EVENTS_FROM - 1]
+
+
+@dataclass(slots=True)
+class Marks:
+    """n signs; every array has n rows. Times are Unix ms."""
+
+    slot: npt.NDArray[np.int64]
+    at: npt.NDArray[np.int64]
+    device: npt.NDArray[np.int32]
+    sign: npt.NDArray[np.int16]
+    received: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float32]
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Marks":
+        """Those at `rows`."""
+        return Marks(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def signs_among(
+    samples: Samples, event: npt.NDArray[np.int8], signs: Sequence[str], counts: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.int16]:
+    """(n,) The code of each row's sign, the first one of `signs` that it has; 0: none.
+
+    `counts` (n, CODES): which codes count for the row's person; None: all.
+    """
+    result = np.zeros(len(samples), np.int16)
+    for sign in reversed(signs):
+        number = code(sign)
+        here = samples.values[:, INDEX[sign]] > 0 if sign in INDEX else event == EVENT_CODE[sign]
+        if counts is not None:
+            here &= counts[:, number]
+        result[here] = number
+    return result
+
+
+def marks_of(given: Given, sign: npt.NDArray[np.int16]) -> Marks:
+    """The signs of `given`, by slot and time; what is equal in both, in an order that does not depend on the arrival."""
+    rows = np.flatnonzero(sign)
+    samples = given.samples
+    column = np.minimum(sign[rows], _EVENTS_FROM) - 1
+    value = np.where(sign[rows] <= _EVENTS_FROM, samples.values[rows, column], np.float32(0))
+    marks = Marks(given.slot[rows], samples.ts[rows], samples.device[rows], sign[rows], samples.received[rows], value)
+    return marks.take(np.lexsort((marks.value, marks.received, marks.sign, marks.device, marks.at, marks.slot)))
+
+
+class Done:
+    """For whom a day's first sign is known: a later one of that day needs no second look.
+
+    A cache by the resident's key; two that share a place drive each other out, which costs time and nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._make(64)
+
+    def _make(self, size: int) -> None:
+        self._resident = np.zeros(size, np.int32)
+        self._since = np.zeros(size, np.int64)
+        self._until = np.zeros(size, np.int64)
+
+    def make_room(self, residents: int) -> None:
+        """About as many places as there are people."""
+        if residents > len(self._resident):
+            self._make(1 << (residents - 1).bit_length())
+
+    def forget(self) -> None:
+        """Days have changed."""
+        self._until[:] = 0
+
+    def told(self, resident: npt.NDArray[np.int32], ts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """(n,) An earlier sign of that day is known."""
+        place = resident & (len(self._resident) - 1)
+        known: npt.NDArray[np.bool_] = (
+            (self._resident[place] == resident) & (ts >= self._since[place]) & (ts < self._until[place])
+        )
+        return known
+
+    def tell(self, resident: npt.NDArray[np.int32], since: npt.NDArray[np.int64], until: npt.NDArray[np.int64]) -> None:
+        """Each one's first sign of a day, and when that day ends; of several days, the last one given stays."""
+        place = resident & (len(self._resident) - 1)
+        # One write of all three for whoever comes last: the same rows are picked for each.
+        _, last = np.unique(place[::-1], return_index=True)
+        rows = len(place) - 1 - last
+        self._resident[place[rows]] = resident[rows]
+        self._since[place[rows]], self._until[place[rows]] = since[rows], until[rows]
