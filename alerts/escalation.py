@@ -27,9 +27,10 @@ MOST = 100
 
 
 class Due(NamedTuple):
-    """An alert whose next step is due: the last taken, in which round, by which policy, and how long it is open."""
+    """An alert whose next step is due: its state, the last step taken, in which round, by which policy, how long it is open."""
 
     alert: UUID
+    state: str
     step: int
     round: int
     policy: str | None
@@ -55,9 +56,14 @@ class Escalation:
             async with self._pool.connection() as db:
                 async with db.pipeline(), db.transaction():
                     due = [Due(*row) for row in await rows(db, "claim_steps", {"most": MOST})]
-                    circles = await self._circles(db, due) if due else {}
+                    open_ = [alert for alert in due if alert.state == "open"]
+                    circles = await self._circles(db, open_) if open_ else {}
                     for alert in due:
-                        await self._take(db, alert, circles[alert.alert])
+                        if alert.state == "open":
+                            await self._take(db, alert, circles[alert.alert])
+                        else:
+                            # Of an answer the time is over; where that opens the alert again, its first step is due now.
+                            await run(db, "answer_overdue", {"alert": alert.alert})
                 if due:
                     self._wakeups.wake("homecare_outbox")
                 if len(due) == MOST:
@@ -67,7 +73,7 @@ class Escalation:
 
     async def begin(self, db: AsyncConnection, alert: UUID) -> None:
         """The first step, in the transaction that opened the alert: nobody waits for another. If it fails, the timer has it."""
-        await self._take(db, Due(alert, 0, 0, None, 0.0))
+        await self._take(db, Due(alert, "open", 0, 0, None, 0.0))
 
     async def _take(self, db: AsyncConnection, due: Due, found: Any = None) -> None:
         """`found`: the alert's row of the query `circles`, where it was read before."""

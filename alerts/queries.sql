@@ -112,9 +112,9 @@ update trigger set handled_at = clock_timestamp(), alert = %(alert)s where id = 
 
 -- name: claim_steps
 -- Alerts first and escalations with them, skipping what another holds: no waiting, so no deadlock with an answer.
-select e.alert, e.step, e.round, e.policy, extract(epoch from clock_timestamp() - a.opened_at)::float8 as age_s
+select e.alert, a.state, e.step, e.round, e.policy, extract(epoch from clock_timestamp() - a.opened_at)::float8 as age_s
 from escalation e join alert a on a.id = e.alert
-where e.next_at <= clock_timestamp() and a.state = 'open'
+where e.next_at <= clock_timestamp()
 order by e.next_at limit %(most)s
 for no key update of a, e skip locked
 
@@ -169,6 +169,9 @@ select id, true from added union all select id, false from waiting
 update escalation set step = %(step)s, round = %(round)s, policy = %(policy)s,
     next_at = clock_timestamp() + make_interval(secs => %(delay_s)s)
 where alert = %(alert)s
+
+-- name: answer_overdue
+select alert_overdue(%(alert)s)
 
 -- name: postpone
 update escalation set next_at = clock_timestamp() + interval '10 seconds' where alert = %(alert)s

@@ -65,10 +65,23 @@ class Shown:
     told: list[dict[str, Any]]
     next_to: list[dict[str, Any]]
     console_waiting: bool
+    answer_until: datetime | None
+    arrived_at: datetime | None
+    arrived_by: str | None
+    arrived_name: str | None
+    confirm_until: datetime | None
+    confirmed_at: datetime | None
+    confirmed_by: str | None
+    confirmed_name: str | None
 
     @property
     def live(self) -> bool:
         return self.state in ("open", "acknowledged")
+
+    @property
+    def to_confirm(self) -> bool:
+        """Whether the wearer took an SOS back and nobody has made sure yet that they are well."""
+        return self.state == "cancelled" and self.kind == "sos" and self.confirmed_at is None
 
     @property
     def late(self) -> bool:
@@ -118,6 +131,27 @@ async def resident_alerts(store: Store, viewer: Viewer, resident: str) -> list[S
 async def acknowledge(store: Store, alert: UUID, actor: str, how: str, note: str = "") -> Answer:
     async with store.connection() as db:
         return await answers.acknowledge(db, alert, actor, how, note)
+
+
+async def arrive(store: Store, alert: UUID, actor: str, how: str, note: str = "") -> Answer:
+    async with store.connection() as db:
+        return await answers.arrive(db, alert, actor, how, note)
+
+
+async def decline(store: Store, alert: UUID, actor: str, how: str, note: str = "") -> Answer:
+    async with store.connection() as db:
+        return await answers.decline(db, alert, actor, how, note)
+
+
+async def declined(store: Store, alert: Shown, actor: str) -> bool:
+    """Whether they said that they cannot, in the round that is now."""
+    row = await store.mappings("declined", id=alert.id, actor=actor, round=alert.round)
+    return bool(row)
+
+
+async def confirm(store: Store, alert: UUID, actor: str, how: str, *, well: bool, note: str = "") -> Answer:
+    async with store.connection() as db:
+        return await answers.confirm(db, alert, actor, how, well=well, note=note)
 
 
 async def resolve(store: Store, alert: UUID, actor: str, how: str, outcome: Outcome, note: str = "") -> Answer:

@@ -75,6 +75,10 @@ select * from alert_shown where id = %(id)s
 select c.id, c.name, c.language, coalesce(a.timezone, 'Asia/Shanghai') as timezone
 from contact c left join area a on a.code = coalesce(c.area, %(area)s) where c.id = %(contact)s
 
+-- name: declined
+select id from log where alert = %(id)s and actor = %(actor)s and action = 'alert.declined'
+  and (detail ->> 'round')::int = %(round)s limit 1
+
 -- name: page_of_alerts
 select * from alert_shown
 where number < %(before)s and (%(states)s::text[] is null or state = any(%(states)s))

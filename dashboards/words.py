@@ -74,8 +74,13 @@ SEXES = {"f": _("female"), "m": _("male"), "x": _("other")}
 ACTIONS = {
     "alert.opened": _("Alert opened"),
     "alert.joined": _("Another trigger joined"),
-    "alert.reopened": _("Open again: it got worse or came again"),
+    "alert.reopened": _("Open again"),
     "alert.acknowledged": _("Acknowledged"),
+    "alert.arrived": _("Somebody is there"),
+    "alert.declined": _("Cannot go"),
+    "alert.confirmation_asked": _("Asked to make sure that they are well"),
+    "alert.confirmed": _("Made sure"),
+    "alert.not_confirmed": _("Nobody made sure: operators are told"),
     "alert.resolved": _("Resolved"),
     "alert.cancelled": _("Taken back"),
     "alert.cancel_kept": _("Taken back by the wearer, kept open"),
@@ -88,6 +93,13 @@ ACTIONS = {
     "channel.disabled": _("Channel disabled"),
 }
 """Actions of the log; one that is not here is shown by its own name."""
+REOPENED = {
+    "severity": _("it got worse"),
+    "again": _("it came again"),
+    "answer_expired": _("nobody got there in time"),
+    "declined": _("who had it cannot go"),
+    "not_well": _("they need help after all"),
+}
 REJECTIONS = {
     "too_large": _("Too large"),
     "not_utf8": _("Not UTF-8"),
@@ -114,5 +126,6 @@ VOCABULARY: dict[str, dict[str, str]] = {
     "way": WAYS,
     "sex": SEXES,
     "action": ACTIONS,
+    "reopened": REOPENED,
     "rejection": REJECTIONS,
 }

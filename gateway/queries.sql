@@ -1,9 +1,7 @@
 -- name: horizon
 -- Everything changed before this moment is visible by now: a change is stamped after its transaction began, and the
 -- oldest one still running bounds what may yet appear. Ten seconds for transactions of roles we may not see.
-select extract(epoch from least(clock_timestamp(), min(xact_start)) - interval '10 seconds')::double precision
-from pg_stat_activity
-where datname = current_database()
+select extract(epoch from least(clock_timestamp(), oldest_transaction()) - interval '10 seconds')::double precision
 
 -- name: devices_changed
 -- Devices that changed, or whose wearings did, since a moment (seconds since 1970; null: all), with all their wearings.

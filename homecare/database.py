@@ -10,12 +10,14 @@ from functools import partial
 import psycopg
 import structlog
 from psycopg import AsyncConnection
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from homecare.errors import DatabaseUnavailable, NotMigrated, SettingsError
 
 log = structlog.get_logger()
+ROLE = "homecare_app"
+"""What running services become (migration 0013)."""
 MIGRATION_LOCK = 0x686F6D65
 """Advisory lock so that two `migrate` wait for each other."""
 
@@ -82,6 +84,23 @@ def check_database(url: str) -> None:
     check_database_url(url)
     with unavailable(), psycopg.connect(url, autocommit=True, connect_timeout=5) as db:
         require_migrated(db)
+
+
+def as_service(url: str) -> str:
+    """`url` for a running service: its connections become ROLE, which may not change what was written into the log.
+
+    Where the database has no such role (`migrate` was not allowed to make it), `url` as it is, with a warning.
+    """
+    with unavailable(), psycopg.connect(url, autocommit=True, connect_timeout=5) as db:
+        row = db.execute(
+            "select exists (select from pg_roles where rolname = %(role)s and pg_has_role(oid, 'member'))",
+            {"role": ROLE},
+        ).fetchone()
+    if row is None or not row[0]:
+        log.warning("no_service_role", role=ROLE, meaning="the service has all the rights of its database user")
+        return url
+    options = conninfo_to_dict(url).get("options")
+    return make_conninfo(url, options=f"{options or ''} -c role={ROLE}".strip())
 
 
 def _applied(db: psycopg.Connection) -> dict[str, str]:

@@ -51,6 +51,7 @@ on conflict (key) do nothing
 returning kind, state
 
 -- name: add_to_quarantine
+-- A whole batch's, sorted; the payloads as they are (%%b), for as text they would be twice as long.
 insert into quarantine (received, last_received, times, lane, topic, payload, reason, detail, device, area)
 select received, last_received, times, 'telemetry', topic, payload, reason, detail, device, area
 from unnest(%(received)s::timestamptz[], %(last_received)s::timestamptz[], %(times)s::int[], %(topic)s::text[],
@@ -297,14 +298,8 @@ returning device, hour, %(days)s::int = 0 or hour > clock_timestamp() - make_int
 -- name: is_hypertable
 select exists (select from pg_extension where extname = 'timescaledb')
 
--- name: retention_policy
-select remove_retention_policy({table}, if_exists => true)
-
--- name: add_retention_policy
-select add_retention_policy({table}, drop_after => make_interval(days => {days}))
-
--- name: drop_chunks
-select count(*) from drop_chunks({table}, older_than => clock_timestamp() - make_interval(days => {days}))
+-- name: retain_chunks
+select retain_chunks(%(days)s)
 
 -- name: delete_old
 -- Some at a time, so that nobody waits long.
@@ -313,3 +308,50 @@ delete from {table} where ctid = any(array(
 
 -- name: delete_old_notes
 delete from wrong_clock_message where received < clock_timestamp() - make_interval(days => %(days)s)
+
+-- name: resident_horizon
+-- Everything changed before this moment is visible by now: a change is stamped after its transaction began, and the
+-- oldest one still running bounds what may yet appear. Ten seconds for transactions of roles we may not see.
+select extract(epoch from least(clock_timestamp(), oldest_transaction()) - interval '10 seconds')::double precision
+
+-- name: override_fingerprint
+-- Differs from the last time where an override, an area, or where a resident with overrides lives may have changed.
+select (select count(*) from rule_override), (select max(changed_at) from rule_override),
+       (select count(*) from area), (select max(changed_at) from area),
+       (select max(r.changed_at) from resident r join rule_override o on o.resident = r.key)
+
+-- name: area_tree
+select code, parent, timezone as zone from area
+
+-- name: overrides
+select o.area, r.id as resident, o.rule, o.field, o.value, r.area as resident_area, coalesce(o.resident, 0) as resident_key
+from rule_override o left join resident r on r.key = o.resident
+order by o.area, r.id, o.rule, o.field
+
+-- name: profiles_changed
+-- Residents that changed since a moment (seconds since 1970; null: all), or in whose areas something did, or whose
+-- orders began or ended. At first only those a shard meets: of its areas (`ours`; null: of all), with a device there, or
+-- of whom there is more to know than where they live.
+select r.key, r.id, r.area, r.lat, r.lon,
+       case when exists (select from resident_order o where o.resident = r.key and o.what = 'spo2_scale_2'
+                and o.ordered_at <= now() and (o.ended_at is null or o.ended_at > now())) then 2 else 1 end,
+       (select jsonb_agg(jsonb_build_array(p.name, p.watch, p.lat, p.lon, p.radius_m, p.minute) order by p.name, p.watch)
+        from place p where p.resident = r.key)
+from resident r
+where case when %(since)s::double precision is null
+    then %(ours)s::text[] is null or r.area = any(%(ours)s)
+        or r.key in (select w.resident from wearing w join device d on d.key = w.device
+                     where w.until is null and d.area = any(%(ours)s))
+        or r.key in (select resident from place union all select resident from resident_order
+                     union all select resident from rule_override where resident is not null)
+    else r.changed_at >= to_timestamp(%(since)s) or r.area = any(%(areas)s) or r.key = any(%(residents)s)
+        or r.key in (select o.resident from resident_order o
+                     where o.ordered_at between to_timestamp(%(since)s) and now()
+                        or o.ended_at between to_timestamp(%(since)s) and now())
+    end
+
+-- name: count_residents
+select count(*) from resident
+
+-- name: resident_keys
+select key from resident order by key

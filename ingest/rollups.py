@@ -140,19 +140,16 @@ class RollUps:
         """Drop samples and windows that are older than they are kept; the roll-ups stay."""
         row = await (await db.execute(QUERIES["is_hypertable"])).fetchone()
         hypertable = row is not None and row[0]
-        by_policy = hypertable and not await kept_by_product(db)
-        for table in TABLES:
-            names = {"table": sql.Literal(table), "days": sql.Literal(self._days)}
-            if by_policy:
-                async with db.transaction():
-                    await db.execute(sql.SQL(QUERIES["retention_policy"]).format(**names))
-                    if self._days:
-                        await db.execute(sql.SQL(QUERIES["add_retention_policy"]).format(**names))
-            elif self._days and hypertable:
-                await db.execute(sql.SQL(QUERIES["drop_chunks"]).format(**names))
-            elif self._days:
-                names |= {"most": sql.Literal(ROWS_AT_ONCE)}
-                statement = sql.SQL(QUERIES["delete_old"]).format(**(names | {"table": sql.Identifier(table)}))
+        if hypertable:
+            await db.execute(QUERIES["retain_chunks"], {"days": self._days})
+        elif self._days:
+            for table in TABLES:
+                names = {
+                    "table": sql.Identifier(table),
+                    "days": sql.Literal(self._days),
+                    "most": sql.Literal(ROWS_AT_ONCE),
+                }
+                statement = sql.SQL(QUERIES["delete_old"]).format(**names)
                 while (await db.execute(statement)).rowcount:
                     pass
         if self._days:

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from dashboards import cases
-from dashboards.api.models import Acknowledgement, Alert, Happened, Page, Remark, Resolution, State
+from dashboards.api.models import Acknowledgement, Alert, Confirmation, Happened, Page, Remark, Resolution, State
 from dashboards.api.paging import Cursor, Most, cursor, number_before
 from dashboards.api.problems import not_found
 from dashboards.api.tokens import ReadsAlerts, WritesAlerts
@@ -58,6 +58,27 @@ async def acknowledge(
     return await _happened(
         uses, viewer, alert_id, await cases.acknowledge(uses.store, alert_id, viewer.actor, viewer.how, note)
     )
+
+
+@router.post("/{alert_id}/arrive", summary="Somebody is with the person: it is theirs until it is resolved")
+async def arrive(uses: Uses, viewer: WritesAlerts, alert_id: UUID, said: Acknowledgement | None = None) -> Happened:
+    await _find(uses, viewer, alert_id)
+    answer = await cases.arrive(uses.store, alert_id, viewer.actor, viewer.how, said.note if said else "")
+    return await _happened(uses, viewer, alert_id, answer)
+
+
+@router.post("/{alert_id}/decline", summary="They cannot: somebody else is called")
+async def decline(uses: Uses, viewer: WritesAlerts, alert_id: UUID, said: Acknowledgement | None = None) -> Happened:
+    await _find(uses, viewer, alert_id)
+    answer = await cases.decline(uses.store, alert_id, viewer.actor, viewer.how, said.note if said else "")
+    return await _happened(uses, viewer, alert_id, answer)
+
+
+@router.post("/{alert_id}/confirm", summary="Of an SOS that was taken back: are they well?")
+async def confirm(uses: Uses, viewer: WritesAlerts, alert_id: UUID, said: Confirmation) -> Happened:
+    await _find(uses, viewer, alert_id)
+    answer = await cases.confirm(uses.store, alert_id, viewer.actor, viewer.how, well=said.well, note=said.note)
+    return await _happened(uses, viewer, alert_id, answer)
 
 
 @router.post("/{alert_id}/resolve", summary="It is over, with what it turned out to be")

@@ -57,6 +57,13 @@ class Answered(BaseModel):
     note: str | None
 
 
+class Witness(BaseModel):
+    """Who was there, and since when; `by` as in an answer."""
+
+    at: datetime
+    by: str
+
+
 class Alert(BaseModel):
     """The case people work on. `number` counts alerts; `delayed_s` seconds from raised to received."""
 
@@ -79,6 +86,11 @@ class Alert(BaseModel):
     next_at: datetime | None
     cleared_at: datetime | None
     acknowledged: Answered | None
+    answer_until: datetime | None
+    """Until then the acknowledgement holds, without anybody there; then it escalates anew."""
+    arrived: Witness | None
+    confirmed: Witness | None
+    """Who made sure that the wearer, who took an SOS back, is well."""
     closed: Answered | None
     outcome: Outcome | None
 
@@ -96,6 +108,8 @@ class Alert(BaseModel):
                 "position": place if here else None,
                 "reason": {"code": alert.reason_code, "zh": alert.reason_zh, "en": alert.reason_en},
                 "acknowledged": _answered(alert, "acknowledged"),
+                "arrived": {"at": alert.arrived_at, "by": alert.arrived_by} if alert.arrived_at else None,
+                "confirmed": {"at": alert.confirmed_at, "by": alert.confirmed_by} if alert.confirmed_at else None,
                 "closed": _answered(alert, "closed"),
             }
         )
@@ -109,6 +123,13 @@ def _answered(alert: Shown, what: str) -> dict[str, Any] | None:
 class Acknowledgement(BaseModel):
     """What may be said with it."""
 
+    note: str = Field("", max_length=2000)
+
+
+class Confirmation(BaseModel):
+    """`well`: false opens the alert again."""
+
+    well: bool
     note: str = Field("", max_length=2000)
 
 

@@ -21,6 +21,12 @@ router = APIRouter(include_in_schema=False, prefix="/alerts")
 SAID: dict[Answer, str] = {
     "acknowledged": _("Acknowledged. Everybody who was called is told."),
     "already_acknowledged": _("Somebody was faster: it is already acknowledged."),
+    "arrived": _("You are there. It is yours until you resolve it."),
+    "already_arrived": _("Somebody is there already."),
+    "declined": _("Noted. Somebody else is called."),
+    "confirmed": _("Confirmed: they are well."),
+    "already_confirmed": _("It was already confirmed."),
+    "reopened": _("Open again: people are called."),
     "resolved": _("Resolved."),
     "closed": _("It was already closed."),
     "noted": _("Noted."),
@@ -81,6 +87,40 @@ async def acknowledge(
 ) -> Response:
     await _find(uses, viewer, alert_id)
     answer = await cases.acknowledge(uses.store, alert_id, viewer.actor, "page", note)
+    return await _answered(request, uses, viewer, alert_id, answer, on)
+
+
+@router.post("/{alert_id}/arrive")
+async def arrive(
+    request: Request, uses: Uses, viewer: Acting, alert_id: UUID, on: Annotated[str, Form()] = "row"
+) -> Response:
+    await _find(uses, viewer, alert_id)
+    answer = await cases.arrive(uses.store, alert_id, viewer.actor, "page")
+    return await _answered(request, uses, viewer, alert_id, answer, on)
+
+
+@router.post("/{alert_id}/decline")
+async def decline(
+    request: Request, uses: Uses, viewer: Acting, alert_id: UUID, on: Annotated[str, Form()] = "row"
+) -> Response:
+    """Give it back: somebody else is called."""
+    await _find(uses, viewer, alert_id)
+    answer = await cases.decline(uses.store, alert_id, viewer.actor, "page")
+    return await _answered(request, uses, viewer, alert_id, answer, on)
+
+
+@router.post("/{alert_id}/confirm")
+async def confirm(
+    request: Request,
+    uses: Uses,
+    viewer: Acting,
+    alert_id: UUID,
+    well: Annotated[bool, Form()],
+    on: Annotated[str, Form()] = "row",
+) -> Response:
+    """Of an SOS that was taken back: are they well?"""
+    await _find(uses, viewer, alert_id)
+    answer = await cases.confirm(uses.store, alert_id, viewer.actor, "page", well=well)
     return await _answered(request, uses, viewer, alert_id, answer, on)
 
 

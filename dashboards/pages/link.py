@@ -1,8 +1,9 @@
-"""The page a contact comes to from a message: what happened, and "I am going". The link itself is the proof.
+"""The page a contact comes to from a message: what happened, and what they can say to it. The link itself is the proof.
 
-Looking changes nothing about the alert, because messengers open links to show a preview; only the button does.
+Looking changes nothing about the alert, because messengers open links to show a preview; only the buttons do.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,8 @@ from starlette.responses import RedirectResponse, Response
 from dashboards import cases
 from dashboards.cases import Contact, Shown
 from dashboards.services import Services, Uses
+from dashboards.store import Store
+from homecare.answers import Answer, Outcome
 
 router = APIRouter(include_in_schema=False, prefix="/a")
 
@@ -68,6 +71,7 @@ async def invitation(request: Request, uses: Uses, token: str) -> Response:
             alert=opened.alert,
             contact=opened.contact,
             mine=opened.alert.acknowledged_by == opened.actor,
+            declined=await cases.declined(uses.store, opened.alert, opened.actor),
             token=token,
             language=opened.contact.language,
             zone=ZoneInfo(opened.contact.timezone),
@@ -76,13 +80,36 @@ async def invitation(request: Request, uses: Uses, token: str) -> Response:
     )
 
 
-@router.post("/{token}/acknowledge")
-async def acknowledge(request: Request, uses: Uses, token: str) -> Response:
+Answering = Callable[[Store, UUID, str, str], Awaitable[Answer]]
+
+
+def _resolve(outcome: Outcome) -> Answering:
+    return lambda store, alert, actor, how: cases.resolve(store, alert, actor, how, outcome)
+
+
+def _confirm(well: bool) -> Answering:
+    return lambda store, alert, actor, how: cases.confirm(store, alert, actor, how, well=well)
+
+
+ANSWERS: dict[str, Answering] = {
+    "acknowledge": cases.acknowledge,
+    "decline": cases.decline,
+    "arrive": cases.arrive,
+    "resolve": _resolve("true"),
+    "false-alarm": _resolve("false"),
+    "well": _confirm(True),
+    "not-well": _confirm(False),
+}
+"""What the page's buttons say: *I am going*, *I cannot*, *I am there*, *I have helped*, *it is a false alarm*, …"""
+
+
+@router.post("/{token}/{said}")
+async def answer(request: Request, uses: Uses, token: str, said: str) -> Response:
     opened = await _open(uses, token)
-    if opened is None:
+    if opened is None or said not in ANSWERS:
         return _private(uses.templates.render(request, "link_over.html", status=404))
-    # Whatever the answer, the page says how things stand now: taken by them, by another, or over.
-    await cases.acknowledge(uses.store, opened.alert.id, opened.actor, "link")
+    # Whatever came of it, the page says how things stand now: taken by them, by another, or over.
+    await ANSWERS[said](uses.store, opened.alert.id, opened.actor, "link")
     return _private(RedirectResponse(f"/a/{token}", 303))
 
 

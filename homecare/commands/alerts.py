@@ -27,7 +27,7 @@ from gateway.session import Session
 from gateway.traccar import TOPIC as TRACCAR_TOPIC
 from gateway.traccar import TRACCAR_ALARMS
 from homecare.clock import to_ms
-from homecare.database import check_database, open_pool
+from homecare.database import as_service, check_database, open_pool
 from homecare.errors import HomecareError
 from homecare.health import start_health
 from homecare.logs import configure_logs
@@ -54,7 +54,7 @@ def command() -> int:
 
 
 async def _main(settings: Settings, stop: asyncio.Event) -> None:
-    url = settings.database_url.get_secret_value()
+    url = as_service(settings.database_url.get_secret_value())
     session = _session(settings)
     webhooks = Webhooks(allow_networks=settings.webhook_allow_networks, allow_http=settings.webhook_allow_http)
     async with AsyncExitStack() as stack:
@@ -64,7 +64,7 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
         )
         pool = await stack.enter_async_context(open_pool(url, name="homecare-alerts", max_size=CONNECTIONS))
         registry = Registry()
-        _, horizon = await load(pool, registry)
+        horizon = (await load(pool, registry))[1]  # the devices themselves are in the registry now
         await stack.enter_async_context(_health(settings, url, session))
         await session.connect()
         stack.push_async_callback(session.close)

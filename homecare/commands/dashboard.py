@@ -8,7 +8,7 @@ from dashboards.app import create_app
 from dashboards.services import Services
 from dashboards.serving import listen, serve
 from dashboards.store import Store
-from homecare.database import check_database, open_pool
+from homecare.database import as_service, check_database, open_pool
 from homecare.health import Check
 from homecare.logs import configure_logs
 from homecare.secrets import Vault
@@ -35,7 +35,7 @@ def command() -> int:
 
 async def serve_dashboard(settings: Settings, stop: asyncio.Event) -> None:
     """The whole process but for signals and logs, until `stop`."""
-    url = settings.database_url.get_secret_value()
+    url = as_service(settings.database_url.get_secret_value())
     with listen(*settings.address(PORT)) as listening:
         async with open_pool(url, name="dashboard", max_size=POOL) as pool:
             store = Store(pool)

@@ -18,7 +18,7 @@ from gateway.senml import SENML
 from gateway.session import Session
 from gateway.traccar import measurements
 from homecare.clock import wall_clock
-from homecare.database import check_database, open_pool, unavailable
+from homecare.database import as_service, check_database, open_pool, unavailable
 from homecare.devices import RegisteredDevice
 from homecare.errors import HomecareError
 from homecare.health import start_health
@@ -48,7 +48,7 @@ def command(shard: str = "1/1") -> int:
     check_database(settings.database_url.get_secret_value())
 
     async def main(stop: asyncio.Event) -> None:
-        process = Ingest(settings, share)
+        process = Ingest(settings, share, as_service(settings.database_url.get_secret_value()))
         try:
             await run_tasks(stop, {"ingest": process.run()})
         finally:
@@ -63,6 +63,7 @@ class Ingest:
 
     settings: Settings
     shard: Shard
+    _url: str
     registry: Registry = field(default_factory=Registry)
     engine: Engine = field(default_factory=lambda: Engine(load_pack()))
     writer: WriterConnection = field(init=False)
@@ -78,10 +79,6 @@ class Ingest:
     def __post_init__(self) -> None:
         self.writer = WriterConnection(self._url, self.shard)
         self.reader = LiveConnection(self._url, f"homecare-ingest {self.shard} reads")
-
-    @property
-    def _url(self) -> str:
-        return self.settings.database_url.get_secret_value()
 
     async def run(self) -> None:
         """Until cancelled; then what was taken is committed and acknowledged."""
@@ -121,6 +118,7 @@ class Ingest:
                 connection = LiveConnection(self._url, f"homecare-ingest {self.shard} rollups")
                 tasks["rollups"] = RollUps(connection, self.settings.retention_days).run()
                 tasks["watch"] = self._watch()
+            del devices, ours  # a million of them; what is needed of each is in the registry and the engine
             await run_tasks(asyncio.Event(), tasks)
 
     async def close(self) -> None:

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from homecare.database import check_database, migrate, migrations
+from homecare.database import as_service, check_database, migrate, migrations
 from homecare.errors import DatabaseUnavailable, NotMigrated, SettingsError
 from homecare.messages import RejectionReason
 from homecare.metrics import METRICS
@@ -115,3 +115,34 @@ def test_the_log_is_append_only(database_url: str) -> None:
         for statement in ("update log set actor = 'operator:x'", "delete from log", "truncate log"):
             with pytest.raises(errors.InsufficientPrivilege):
                 db.execute(statement)
+
+
+def test_a_running_service_cannot_change_what_was_written_into_the_log(database_url: str) -> None:
+    url = as_service(database_url)
+    with psycopg.connect(url, autocommit=True) as db:
+        assert db.execute("select current_user").fetchone() == ("homecare_app",)
+        db.execute("insert into log (actor, action) values ('system', 'service.started')")
+        assert db.execute("select place from log where action = 'service.started'").fetchone() == (1,)
+        for statement in (
+            "update log set actor = 'system'",
+            "delete from log",
+            "truncate log",
+            "alter table log disable trigger user",
+            "drop trigger log_is_append_only on log",
+            "update log_seal set number = 1",
+            "delete from log_chain",
+            "update log_chain set place = 7",
+            "insert into log_chain values ('x', 1, '')",
+            "delete from schema_migration",
+            "create table other (x int)",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                db.execute(statement.encode())
+
+
+def test_options_of_the_url_are_kept_beside_the_role(database_url: str) -> None:
+    with psycopg.connect(as_service(f"{database_url}?options=-c%20statement_timeout%3D4321"), autocommit=True) as db:
+        assert db.execute("select current_user, current_setting('statement_timeout')").fetchone() == (
+            "homecare_app",
+            "4321ms",
+        )
