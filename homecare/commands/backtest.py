@@ -33,7 +33,7 @@ def command(file: str, rules: str = "", against: str = "", interval: float = 60.
     pack = load_pack(rules or None)
     score = Score(load_labels(Path(against), zone or "UTC")) if against else None
     capture = Capture(Path(file))
-    replay = Replay(pack, interval_s=interval, see=score.see if score else lambda _: None)
+    replay = Replay(pack, interval_s=interval, zone=zone or None, see=score.see if score else lambda _: None)
     names = Names(replay.registry)
     try:
         for messages in capture.blocks():

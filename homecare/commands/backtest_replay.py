@@ -8,15 +8,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
 from alerts.rules.engine import AHEAD_MS, Engine
+from alerts.rules.event_samples import event_samples
 from alerts.rules.events import event_trigger
 from alerts.rules.inorder import InOrder
 from alerts.rules.pack import Pack
 from gateway.edge import Edge
 from gateway.open_registry import OpenRegistry
-from homecare.messages import AccelerationWindow, Event, Inbound
+from homecare.checked import Checked
+from homecare.messages import AccelerationWindow, Event, Inbound, Status
+from homecare.residents import Profile
 from homecare.samples import Samples
 from homecare.triggers import Trigger
 
@@ -28,6 +32,10 @@ OWN = 1 << 30
 """Added to a device's key: the person it measures where it names nobody. The keys of the named are below."""
 
 
+SETTLED_MS = 3_600_000
+"""After so long nothing waits for anything earlier."""
+
+
 @dataclass(slots=True)
 class Tally:
     """What was in the capture."""
@@ -37,26 +45,38 @@ class Tally:
     windows: int = 0
     events: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
-    """Messages by reason; one may have several."""
+    """Rejections by reason: one for each reason of each message."""
     first: int = 0
     """Unix ms of receipt."""
     last: int = 0
 
 
 class Replay:
-    """One run. What is raised is given once, and in the order of its time unless it was late."""
+    """One run. What is raised is given once, and in the order of its time unless it was late.
+
+    Limits speak at once when live, and may have to correct themselves when an earlier reading turns up. Here they can
+    wait for it, so that nobody has to tell a correction from an alarm; the other rules put things in order themselves.
+    """
 
     def __init__(
-        self, pack: Pack, *, interval_s: float = 60.0, see: Callable[[Samples], None] = lambda _: None
+        self,
+        pack: Pack,
+        *,
+        interval_s: float = 60.0,
+        zone: str | None = None,
+        see: Callable[[Samples], None] = lambda _: None,
     ) -> None:
         self.registry = OpenRegistry(interval_s)
         self.tally = Tally()
         self._pack = pack
+        self._zone = zone or Profile(0, "", "").zone
         self._see = see
         """Is told of everything that was measured, with whose it is."""
         self._edge = Edge(self.registry)
-        self._engine = Engine(pack)
+        self._limits = Engine(msgspec.structs.replace(pack, silence=None, rules={}))
+        self._others = Engine(msgspec.structs.replace(pack, limit={}))
         self._in_order = InOrder(pack.lateness_ms)
+        self._known_people = 0
         self._given: set[str] = set()
         """Keys of triggers: a message that was sent again raises nothing again."""
         self._waiting: list[Trigger] = []
@@ -65,53 +85,64 @@ class Replay:
         """Messages in the order of the capture; what they raise."""
         for step in _steps(messages):
             self._step(step)
-            yield from self._due(self.tally.last - self._pack.lateness_ms - AHEAD_MS)
+            yield from self._due(min(self.tally.last, self._in_order.latest) - self._pack.lateness_ms - AHEAD_MS)
 
     def end(self) -> Iterator[Trigger]:
         """No more will come: what is still raised, up to the time of the last message."""
         last = self.tally.last
-        self._keep(self._engine.apply(self._in_order.rest()))
-        # What waited for earlier readings need wait no more; but beyond the end nobody knows who was silent.
-        after = self._engine.sweep(last + self._pack.lateness_ms + AHEAD_MS)
-        self._keep(trigger for trigger in after if trigger.at <= last)
+        self._keep(self._limits.apply(self._in_order.rest()))
+        self._keep(self._others.sweep(last))
+        # What waited for earlier readings need wait no more; but of who is silent after the end, nobody knows.
+        unwatched = [msgspec.structs.replace(device, revoked=True) for device in self.registry.devices.values()]
+        self._others.register(unwatched)
+        for engine in (self._limits, self._others):
+            self._keep(trigger for trigger in engine.sweep(last + SETTLED_MS) if trigger.at <= last)
         yield from self._due(None)
 
     def _step(self, messages: Sequence[Inbound]) -> None:
-        tally, first = self.tally, messages[0].received
         checked = self._edge.check(messages)
-        for status in checked.statuses:
-            if status.interval is not None:
-                self.registry.report_interval(status.origin.device, status.interval)
-        self._engine.register(self.registry.changes())
-        tally.first = tally.first or first
+        self._count(messages, checked)
+        self._meet(checked.statuses)
+        samples = _with_own(checked.samples)
+        events = [_with_own_event(event) for event in checked.events]
+        windows = [_with_own_window(window) for window in checked.windows]
+        self._see(samples)
+        self._keep(self._others.sweep(messages[0].received))
+        for event in events:
+            trigger = event_trigger(event, self._pack)
+            self._keep([trigger] if trigger is not None else [])
+        self._keep(self._others.apply(samples))
+        self._keep(self._others.events(events))
+        self._keep(self._others.windows(windows))
+        self._keep(self._others.sweep(self.tally.last))
+        with_events = Samples.concatenate([samples, event_samples(events)[0]]) if events else samples
+        self._keep(self._limits.apply(self._in_order.put(with_events)))
+        self._keep(self._limits.sweep(self._in_order.latest))
+
+    def _count(self, messages: Sequence[Inbound], checked: Checked) -> None:
+        tally = self.tally
+        tally.first = tally.first or messages[0].received
         tally.last = max(tally.last, *(message.received for message in messages))
         tally.messages += len(messages)
         tally.samples += len(checked.samples)
         tally.windows += len(checked.windows)
         tally.events += len(checked.events)
-        tally.rejected.update({(id(r.message), r.reason): r.reason for r in checked.rejections}.values())
-        self._keep(self._engine.sweep(first))
-        self._hear(checked.samples, checked.windows)
-        self._raise_events(checked.events)
-        samples = checked.samples
-        samples.resident = np.where(samples.resident == 0, samples.device | OWN, samples.resident)
-        self._see(samples)
-        self._keep(self._engine.apply(self._in_order.put(samples)))
-        self._keep(self._engine.sweep(tally.last))
+        tally.rejected.update(rejection.reason for rejection in checked.rejections)
 
-    def _hear(self, samples: Samples, windows: Sequence[AccelerationWindow]) -> None:
-        """The rules get samples only when they are settled; that their devices spoke is known at once."""
-        if len(samples):
-            self._engine.heard(samples.device, samples.received)
-        if windows:
-            devices = np.array([window.device_key for window in windows], np.int32)
-            self._engine.heard(devices, np.array([window.received for window in windows], np.int64))
-
-    def _raise_events(self, events: Iterable[Event]) -> None:
-        for event in events:
-            trigger = event_trigger(event, self._pack)
-            if trigger is not None:
-                self._keep([trigger])
+    def _meet(self, statuses: Iterable[Status]) -> None:
+        """Who is new, and what devices say of themselves."""
+        for status in statuses:
+            if status.interval is not None:
+                self.registry.report_interval(status.origin.device, status.interval)
+        devices = self.registry.changes()
+        if devices:
+            self._others.register(devices)
+        profiles = [Profile(device.key | OWN, device.id, device.area, self._zone) for device in devices]
+        if len(self.registry.subjects) > self._known_people:
+            new = list(self.registry.subjects.items())[self._known_people :]
+            self._known_people += len(new)
+            profiles += [Profile(key, name, "", self._zone) for name, key in new]
+        self._others.know(profiles)
 
     def _keep(self, triggers: Iterable[Trigger]) -> None:
         for trigger in triggers:
@@ -153,6 +184,24 @@ class Names:
         """Everybody by key: as named, or by the device that measures nobody else."""
         own = {device.key | OWN: device.id for device in self._registry.devices.values()}
         return own | {key: name for name, key in self._registry.subjects.items()}
+
+
+def _with_own(samples: Samples) -> Samples:
+    samples.resident = np.where(samples.resident == 0, samples.device | OWN, samples.resident)
+    return samples
+
+
+def _with_own_event(event: Event) -> Event:
+    if event.origin.resident_key is not None or event.origin.device_key is None:
+        return event
+    origin = msgspec.structs.replace(event.origin, resident_key=event.origin.device_key | OWN)
+    return msgspec.structs.replace(event, origin=origin)
+
+
+def _with_own_window(window: AccelerationWindow) -> AccelerationWindow:
+    if window.resident_key is not None:
+        return window
+    return msgspec.structs.replace(window, resident_key=window.device_key | OWN)
 
 
 def _steps(messages: Sequence[Inbound]) -> Iterator[Sequence[Inbound]]:

@@ -2,15 +2,16 @@
 
 The readings go through the product one by one, as they were measured (`homecare backtest`). Limits are chosen on the
 other people's days, safety first: those of a grid that reach the recall asked for, of these those that reach the
-precision, of these the ones with most recall. `…_pack_…` is the default pack as it stands, whose limits were set with
-these homes in view.
+precision, of these the ones with most recall. What counts are readings out of their limits (kind `vital`). `…_pack_…`
+is the default pack as it stands, whose limits were set with these homes in view, and all it says of these readings,
+slow changes too.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 import numpy as np
@@ -21,12 +22,14 @@ from alerts.rules.pack import Pack, load_pack
 from homecare.commands.backtest_labels import Agreement, Labels, PersonDay, Score, load_labels
 from homecare.commands.backtest_replay import Names, Replay
 from homecare.messages import Inbound
+from homecare.triggers import Kind
 from simulators import tihm
 from tests.bench.goals import Goal
 from tests.bench.say import say
 from tests.quality import data
 
 AREA = "990100"
+ALL_KINDS = frozenset(get_args(Kind))
 
 
 class Side(NamedTuple):
@@ -106,7 +109,7 @@ def measure() -> dict[str, float]:
     homes = tihm.read(data("tihm/physiology.csv.gz"))
     labels = load_labels(data("tihm/labels.csv"), "UTC")
     messages, pack, result = messages_by_home(homes), load_pack(), dict[str, float]()
-    as_it_stands = replay(pack, messages, labels, homes.names())
+    as_it_stands = replay(pack, messages, labels, homes.names(), kinds=ALL_KINDS)
     for topic in TOPICS:
         left_out = cross_validate(topic, pack, messages, labels, days_of(homes, labels))
         plain = as_it_stands[topic.label]
@@ -133,7 +136,11 @@ def messages_by_home(homes: tihm.Homes) -> dict[str, list[Inbound]]:
 
 
 def replay(
-    pack: Pack, messages: Mapping[str, Sequence[Inbound]], labels: Labels, homes: Iterable[str]
+    pack: Pack,
+    messages: Mapping[str, Sequence[Inbound]],
+    labels: Labels,
+    homes: Iterable[str],
+    kinds: Container[str] = ("vital",),
 ) -> dict[str, Agreement]:
     """What the product says of these homes, by type of note."""
     score = Score(labels)
@@ -143,7 +150,7 @@ def replay(
     for triggers in (run.take(all_messages), run.end()):
         for trigger in triggers:
             person = names.subject(trigger.resident)
-            if person is not None and trigger.metric is not None:
+            if person is not None and trigger.metric is not None and trigger.kind in kinds:
                 score.count(trigger.at, person, frozenset({trigger.metric}))
     return score.agreements(names.people())
 
