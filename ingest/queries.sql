@@ -40,11 +40,12 @@ on conflict do nothing
 
 -- name: add_triggers
 -- Triggers are a JSON array. Device, resident and area are as the directory has them now: who was erased is not named again.
+-- A trigger that is about no device names its area.
 insert into trigger (key, at, rule, version, kind, metric, severity, state, device, device_id, resident, area, evidence, zh, en)
 select t.key, to_timestamp(t.at / 1000.0), t.rule, t.version, t.kind, t.metric, t.severity, t.state,
-       device.key, device.id, resident.key, device.area, t.evidence, t.zh, t.en
+       device.key, device.id, resident.key, coalesce(device.area, t.area), t.evidence, t.zh, t.en
 from jsonb_to_recordset(%(triggers)s::jsonb) as t (key text, at bigint, rule text, version int, kind text, metric text,
-        severity text, state text, device int, resident int, evidence jsonb, zh text, en text)
+        severity text, state text, device int, resident int, area text, evidence jsonb, zh text, en text)
 left join device on device.key = t.device
 left join resident on resident.key = t.resident
 on conflict (key) do nothing
@@ -106,6 +107,16 @@ from trigger
 where event is null and device is not null and (at < %(since)s or kind = 'silence')
   and (%(devices)s::int[] is null or device = any(%(devices)s::int[]))
 order by device, resident, rule, metric, evidence ->> 'side', at desc, id desc
+
+-- name: last_outages
+-- The last trigger of every area that ever had an outage.
+select last.*
+from (select distinct area from trigger where kind = 'outage') as areas
+cross join lateral (
+    select key, floor(extract(epoch from at) * 1000)::bigint as at, rule, version, kind, metric, severity, state, 0 as device,
+           0 as resident, area, evidence, zh, en
+    from trigger where kind = 'outage' and trigger.area = areas.area
+    order by at desc, id desc limit 1) as last
 
 -- name: recent_samples
 -- Every field is there (NULL is what Samples has for it), so that rows of binary COPY are all of one width.

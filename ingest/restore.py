@@ -39,6 +39,7 @@ async def restore(
             rules.heard(np.array(device, np.int32), np.array(received, np.int64))
         async with db.cursor(row_factory=class_row(Trigger)) as cursor:
             triggers = await (await cursor.execute(QUERIES["last_triggers"], asked)).fetchall()
+            triggers += await (await cursor.execute(QUERIES["last_outages"])).fetchall()
         rules.recall(triggers)
         samples = 0
         async for batch in read_samples(db, "recent_samples", since=to_datetime(since), devices=keys):

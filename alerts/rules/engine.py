@@ -39,6 +39,7 @@ from alerts.rules.limit import Limits
 from alerts.rules.operator import Scope, Subject
 from alerts.rules.pack import SECTIONS, Pack
 from alerts.rules.running import AHEAD_MS, Kept, Named, Running
+from alerts.rules.outages import RULE as OUTAGE
 from alerts.rules.silence import RULE as SILENCE
 from alerts.rules.silence import Silence
 from alerts.rules.slots import Slots
@@ -209,7 +210,10 @@ class Engine:
 
     def recall(self, triggers: Iterable[Trigger]) -> None:
         """The last trigger of every series, as given out before the restart."""
-        for trigger in sorted(triggers, key=lambda trigger: trigger.at):
+        triggers = sorted(triggers, key=lambda trigger: trigger.at)
+        for trigger in triggers:
+            if not trigger.device:
+                continue
             device = self._device_slots(np.array([trigger.device], np.int64))
             if trigger.rule == SILENCE:
                 if self._silence is not None:
@@ -222,6 +226,8 @@ class Engine:
                     slot = self._people.add(key)
                     self._make_room()
                     self._by_person.recall(int(slot[0]), trigger)
+        if self._silence is not None:
+            self._silence.recall_outages([trigger for trigger in triggers if trigger.rule == OUTAGE])
 
     def heard(self, devices: npt.NDArray[np.int32], received: npt.NDArray[np.int64]) -> None:
         """When each device (by key) was last heard; clears nothing."""

@@ -42,9 +42,6 @@ class Outages:
         """Areas whose outage may be over though nobody came back."""
         self._bands = np.array([band.devices for band in rule.bands], np.int64)
 
-    def __len__(self) -> int:
-        return len(self._names)
-
     def make_room(self, slots: int) -> None:
         """Room for `slots` slots."""
         more = slots - len(self.area)
@@ -87,6 +84,13 @@ class Outages:
         """(n,) Whether the device's area has an outage now."""
         is_open: npt.NDArray[np.bool_] = self._since[self.area[slots]] != NEVER
         return is_open
+
+    def some(self, areas: npt.NDArray[np.int32], most: int) -> npt.NDArray[np.bool_]:
+        """By area: the first of `areas`, so many that they have about `most` devices."""
+        waits = np.zeros(len(self._since), np.bool_)
+        waits[areas] = True
+        devices = self._devices * waits
+        return waits & (np.cumsum(devices) - devices < most)
 
     def begin(self, verdict: Verdict, slots: Ints, silent_at: Ints) -> list[Trigger]:
         """The outages of `verdict`; `slots`: the devices in them."""

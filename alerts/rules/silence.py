@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerts.rules import texts
+from alerts.rules.held import HeldSilences
 from alerts.rules.outages import Outages
 from alerts.rules.silence_rule import SilenceRule
 from alerts.rules.together import NEVER, Held, Ints, judge
@@ -25,7 +26,7 @@ RULE = "silence"
 UNHEARD = -NEVER
 """NEVER is a deadline that does not come, and the allowance of a device that is not watched."""
 MOST_DUE = 50_000
-MOST_TOLD = 2_000
+MOST_TOLD = 3_000
 """What one sweep takes up and tells at most; the next goes on. A power cut in a county must not stop the measurements."""
 AWAKE, HELD, TOLD, COVERED = range(4)
 """Not silent; silent and not told yet; told by itself; part of its area's outage."""
@@ -46,8 +47,7 @@ class Silence:
         self._silent_wearer = np.zeros(0, np.int32)
         self._state = np.zeros(0, np.int8)
         self._listening_since = UNHEARD
-        self._held = np.zeros((3, 0), np.int64)
-        """(slot, since when it is silent, until when it is held) of the held ones, and of some that are it no more."""
+        self._held = HeldSilences()
         self._outages = None if rule.together is None else Outages(rule.together)
         self._ended: list[Trigger] = []
         """Silences that the directory ended; told with the next sweep."""
@@ -89,7 +89,10 @@ class Silence:
             self._ended.append(self._trigger("cleared", devices[index].key, int(slots[index]), at))
         self._wake(slots[over])
         if self._outages is not None:
+            was = self._outages.area[slots]
             self._wake(self._outages.register(slots, devices))
+            # Held where it was, it is to be held where it is now.
+            self._wake(slots[(self._state[slots] == HELD) & (was != self._outages.area[slots])])
         self._allowance[slots] = allowance
         self._interval[slots] = interval
         self._wearer[slots] = wearer
@@ -132,16 +135,9 @@ class Silence:
         self._ended = []
         if self._outages is not None:
             told += self._part(*self._outages.settle(now))
-        # Before more are held: one that was heard and fell silent again would be there twice.
-        self._held = self._held[:, self._state[self._held[0]] == HELD]
         until = self._take_up(now, told)
-        slot, _, expiry = self._held
-        up = np.flatnonzero(expiry < until)
-        if not len(up):
-            return told
-        if self._outages is None:
-            return told + self._tell(slot[up[np.lexsort((slot[up], expiry[up]))[:MOST_TOLD]]], keys)
-        return told + self._judge(self._outages, up, until, keys)
+        up = self._held.up(until)[:MOST_DUE]
+        return told + self._judge(up, until, keys) if len(up) else told
 
     def _take_up(self, now: int, told: list[Trigger]) -> int:
         """Hold those whose allowance ran out before `now`, the earliest first; up to when all such are held."""
@@ -167,18 +163,27 @@ class Silence:
         return now
 
     def _hold(self, slots: Ints, silent: Ints) -> None:
-        until = silent if self._outages is None else silent + self._outages.hold(slots, self._interval[slots])
-        self._held = np.concatenate([self._held, np.array([slots, silent, until])], axis=1)
+        areas, until = self._areas(), silent
+        if self._outages is not None:
+            until = silent + self._outages.hold(slots, self._interval[slots])
+        self._held.add(slots, areas[slots], silent, until, self._state == HELD)
 
-    def _judge(self, outages: Outages, up: Ints, now: int, keys: Ints) -> list[Trigger]:
+    def _areas(self) -> npt.NDArray[np.int32]:
+        """By slot: where the device is; all in one place if it does not matter."""
+        return np.zeros(len(self._state), np.int32) if self._outages is None else self._outages.area
+
+    def _judge(self, up: npt.NDArray[np.intp], now: int, keys: Ints) -> list[Trigger]:
         """What the held ones come to, in areas in which somebody's time is up."""
-        # All held ones of some areas: the first of those in which somebody waits.
-        areas = outages.area[self._held[0]]
-        waits = np.zeros(len(outages), np.bool_)
-        waits[areas[up]] = True
-        waiting = np.bincount(areas, minlength=len(outages)) * waits
-        chosen = waits & (np.cumsum(waiting) - waiting < MOST_TOLD)
-        slot, silent_at, until = self._held[:, chosen[areas]]
+        outages, held = self._outages, self._state == HELD
+        if outages is None:
+            rows, slot, _, until = self._held.take(up, held, self._areas())
+            first = np.lexsort((slot, until))[:MOST_TOLD]
+            self._held.cross_out(rows[first])
+            return self._tell(slot[first], keys)
+        chosen = outages.some(self._held.areas(up), MOST_TOLD)
+        rows, slot, silent_at, until = self._held.take(self._held.of_areas(chosen), held, outages.area)
+        if not len(rows):
+            return []
         missed = np.maximum(self._heard[slot], self._since[slot]) + self._interval[slot]
         awake = np.flatnonzero(chosen[outages.area] & (self._state == AWAKE) & (self._deadline != NEVER))
         verdict = judge(
@@ -187,6 +192,7 @@ class Silence:
             now,
             outages.rule,
         )
+        self._held.cross_out(rows[verdict.single | verdict.covered | verdict.joined])
         alone, inside, joining = slot[verdict.single], slot[verdict.covered], slot[verdict.joined]
         told = self._tell(alone[np.lexsort((alone, until[verdict.single]))], keys)
         self._state[inside] = COVERED
