@@ -37,9 +37,9 @@ from alerts.rules.event_samples import event_samples
 from alerts.rules.lasting import Lasting
 from alerts.rules.limit import Limits
 from alerts.rules.operator import Scope, Subject
+from alerts.rules.outages import RULE as OUTAGE
 from alerts.rules.pack import SECTIONS, Pack
 from alerts.rules.running import AHEAD_MS, Kept, Named, Running
-from alerts.rules.outages import RULE as OUTAGE
 from alerts.rules.silence import RULE as SILENCE
 from alerts.rules.silence import Silence
 from alerts.rules.slots import Slots
