@@ -42,3 +42,6 @@ ROLLED_UP_UNTIL = Gauge(
     "homecare_ingest_rolled_up_until_seconds",
     "Up to when (Unix time) hours are rolled up, where the product keeps them",
 )
+OVERRIDES_LEFT_OUT = Gauge(
+    "homecare_ingest_overrides_left_out", "Overrides of rules that do not fit the rule pack: they are not followed"
+)

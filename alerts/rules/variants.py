@@ -15,7 +15,6 @@ import msgspec
 from alerts.rules.limit_rules import LimitRule, check_limit
 from alerts.rules.pack import SECTIONS, Pack
 from alerts.rules.sections import Section, Strict, convert, wrong
-from alerts.rules.silence_rule import SilenceRule, check_silence
 from homecare.errors import InputError
 from homecare.overrides import Area, Override
 
@@ -48,6 +47,8 @@ class Variants:
     resident: dict[int, int] = field(default_factory=dict)
     """Key -> variant, of residents with overrides of their own."""
     problems: tuple[Problem, ...] = ()
+    rules: tuple[dict[str, msgspec.Struct], ...] = ({},)
+    """By variant: its rules that differ from the pack's."""
 
     def of(self, area: str, resident: int = 0) -> int:
         """The variant for a resident (key) of an area, or for the area itself."""
@@ -56,18 +57,17 @@ class Variants:
 
 
 class _Building:
-    """Variants found so far, each once."""
+    """Variants found so far, each once; those of `before` keep their numbers."""
 
-    def __init__(self, pack: Pack) -> None:
-        self.packs = [pack]
+    def __init__(self, pack: Pack, before: Variants | None) -> None:
+        self.packs = [pack] if before is None else list(before.packs)
+        self.rules: list[dict[str, msgspec.Struct]] = [{}] if before is None else list(before.rules)
         self.problems: list[Problem] = []
-        self._known: dict[bytes, int] = {}
-        self._from: dict[int, dict[str, msgspec.Struct]] = {0: {}}
-        """By variant: its rules that differ from the pack's."""
+        self._known = {_key(rules): number for number, rules in enumerate(self.rules)}
 
     def changed(self, base: int, whose: str, changes: Changes) -> int:
         """The variant that `changes` make of variant `base`."""
-        rules = dict(self._from[base])
+        rules = dict(self.rules[base])
         for name, fields in sorted(changes.items()):
             before = rules.get(name) or rule_of(self.packs[0], name)
             try:
@@ -77,22 +77,30 @@ class _Building:
             except InputError as error:
                 self.problems.append(Problem(whose, name, str(error)))
         rules = {name: rule for name, rule in rules.items() if rule != rule_of(self.packs[0], name)}
-        if not rules:
-            return 0
-        key = msgspec.json.encode(sorted((name, msgspec.to_builtins(rule)) for name, rule in rules.items()))
+        key = _key(rules)
         if key not in self._known:
             if len(self.packs) > MOST:
                 self.problems.append(Problem(whose, ", ".join(sorted(changes)), f"more than {MOST} variants"))
                 return base
             self._known[key] = len(self.packs)
-            self._from[len(self.packs)] = rules
+            self.rules.append(rules)
             self.packs.append(with_rules(self.packs[0], rules))
         return self._known[key]
 
 
-def variants(pack: Pack, overrides: Sequence[Override], areas: Iterable[Area]) -> Variants:
-    """What `overrides` make of `pack`. What cannot be followed is left out and among the `problems`."""
-    building = _Building(pack)
+def _key(rules: Mapping[str, msgspec.Struct]) -> bytes:
+    return msgspec.json.encode(sorted((name, msgspec.to_builtins(rule)) for name, rule in rules.items()))
+
+
+def variants(
+    pack: Pack, overrides: Sequence[Override], areas: Iterable[Area], before: Variants | None = None
+) -> Variants:
+    """What `overrides` make of `pack`. What cannot be followed is left out and among the `problems`.
+
+    With what held `before`, variants keep their numbers, so that whoever has one and has not heard of the new ones is
+    judged by what held for them; one that nobody has any more keeps its number until the next start.
+    """
+    building = _Building(pack, before)
     parent = {area.code: area.parent for area in areas}
     of_area: dict[str, Changes] = defaultdict(lambda: defaultdict(dict))
     of_resident: dict[int, Changes] = defaultdict(lambda: defaultdict(dict))
@@ -116,11 +124,16 @@ def variants(pack: Pack, overrides: Sequence[Override], areas: Iterable[Area]) -
         return found[code]
 
     area = {code: variant for code in sorted(parent) if (variant := of(code))} if of_area else {}
+    for key, changes in of_resident.items():
+        for name in [name for name in changes if _is_of_devices(pack, name)]:
+            del changes[name]
+            text = f"rule {name}: expected an area, for it is about devices, whoever has them"
+            building.problems.append(Problem(whose[key].whose, name, text))
     resident = {
         key: building.changed(area.get(whose[key].resident_area or "", 0), whose[key].whose, changes)
         for key, changes in sorted(of_resident.items())
     }
-    return Variants(tuple(building.packs), area, resident, tuple(building.problems))
+    return Variants(tuple(building.packs), area, resident, tuple(building.problems), tuple(building.rules))
 
 
 def problems(pack: Pack, overrides: Sequence[Override], areas: Iterable[Area]) -> list[tuple[str, str, str]]:
@@ -129,18 +142,28 @@ def problems(pack: Pack, overrides: Sequence[Override], areas: Iterable[Area]) -
 
 
 def rule_of(pack: Pack, name: str) -> Strict | None:
-    """The rule called `limit.heart_rate`, `silence`, …; None: there is none that may differ."""
+    """The rule called `limit.heart_rate`, `place.home`, …; None: there is none that may differ."""
     section, _, own = name.partition(".")
     if section == "limit":
         return pack.limit.get(own)
-    if name == "silence":
-        return pack.silence
     return pack.rules.get(section, {}).get(own or section)
+
+
+def _is_of_devices(pack: Pack, name: str) -> bool:
+    section, _, own = name.partition(".")
+    rule = rule_of(pack, name)
+    if rule is None:
+        return False
+    return (
+        rule.scope == "device"
+        if isinstance(rule, LimitRule)
+        else SECTIONS[section].operator(own, rule).scope == "device"
+    )
 
 
 def rule_names(pack: Pack) -> list[str]:
     """The rules that may differ, in the order of the pack."""
-    names = [f"limit.{name}" for name in pack.limit] + (["silence"] if pack.silence else [])
+    names = [f"limit.{name}" for name in pack.limit]
     for section, rules in pack.rules.items():
         names += [section if SECTIONS[section].single else f"{section}.{name}" for name in rules]
     return names
@@ -148,17 +171,15 @@ def rule_names(pack: Pack) -> list[str]:
 
 def with_rules(pack: Pack, rules: Mapping[str, msgspec.Struct]) -> Pack:
     """`pack` with these rules in the place of its own."""
-    limit, silence = dict(pack.limit), pack.silence
+    limit = dict(pack.limit)
     others = {section: dict(own) for section, own in pack.rules.items()}
     for name, rule in rules.items():
         section, _, own = name.partition(".")
         if isinstance(rule, LimitRule):
             limit[own] = rule
-        elif isinstance(rule, SilenceRule):
-            silence = rule
         elif isinstance(rule, Strict):
             others[section][own or section] = rule
-    return msgspec.structs.replace(pack, limit=limit, silence=silence, rules=others)
+    return msgspec.structs.replace(pack, limit=limit, rules=others)
 
 
 def with_fields(name: str, rule: msgspec.Struct, fields: Mapping[str, Any]) -> Strict:
@@ -209,8 +230,6 @@ def _check(name: str, rule: Strict, before: msgspec.Struct) -> None:
         for index, reading in enumerate(rule.reading):
             if (reading.metric, reading.side) not in known:
                 raise wrong(name, f"reading[{index}]", "expected one of the pack's", f"{reading.metric}:{reading.side}")
-    elif isinstance(rule, SilenceRule):
-        check_silence(name, rule)
     else:
         section: Section = SECTIONS[name.partition(".")[0]]
         section.check(name, rule)

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 import structlog
 
 from alerts.rules.engine import Engine
 from alerts.rules.pack import load_pack
+from alerts.rules.variants import variants
 from gateway import broker_watch
 from gateway.edge import Edge
 from gateway.native import NATIVE
@@ -30,6 +32,8 @@ from homecare.wakeups import Wakeups
 from ingest.connection import LiveConnection, WriterConnection
 from ingest.counting import Counting
 from ingest.pipeline import Lane
+from ingest.residents import CHANNEL as RULES_CHANNEL
+from ingest.residents import Residents
 from ingest.restore import restore
 from ingest.rollups import RollUps
 from ingest.shards import Shard
@@ -85,6 +89,8 @@ class Ingest:
         await self._start_health()
         await self.writer.stand_by()
         async with open_pool(self._url, name=f"homecare-ingest {self.shard}", max_size=2) as pool:
+            residents = Residents(pool, self.shard, self.engine, partial(variants, load_pack()), self._rules_changed)
+            await residents.look()
             devices, horizon = await load(pool, self.registry)
             ours = [device for device in devices if self.shard.has(device.area)]
             self.engine.register(ours)
@@ -101,7 +107,7 @@ class Ingest:
             raise_if_cancelled()
             dialects = (NATIVE, SENML, measurements(self.shard.has))
             lane = Lane(Edge(self.registry, dialects), self.engine, store)
-            wakeups = Wakeups(self._url, [CHANNEL])
+            wakeups = Wakeups(self._url, [CHANNEL, RULES_CHANNEL])
             upkeep = Upkeep(
                 LiveConnection(self._url, f"homecare-ingest {self.shard} upkeep"),
                 store.counting,
@@ -111,6 +117,7 @@ class Ingest:
             tasks = {
                 "wakeups": wakeups.listen(),
                 "directory": follow(pool, self.registry, wakeups, horizon, self._directory_changed),
+                "residents": residents.follow(wakeups),
                 "listen": self._listen(lane),
                 "upkeep": upkeep.run(),
             }
@@ -203,6 +210,10 @@ class Ingest:
         )
         if self.shard.filters(self.registry.areas) != self._filters:
             self._filters_changed.set()
+
+    def _rules_changed(self, areas: frozenset[str]) -> None:
+        """Other rules hold for the devices of these areas."""
+        self.engine.register(d for d in self.registry.devices() if d.area in areas and self.shard.has(d.area))
 
     async def _start_health(self) -> None:
         async def database() -> bool:

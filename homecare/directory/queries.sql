@@ -195,7 +195,7 @@ where (resident_order.ordered_by, resident_order.ended_at) is distinct from (exc
 returning xmax = 0 as added
 
 -- name: override_whose
-select from area where code = %(area)s union all select from resident where id = %(resident)s
+select 1 from area where code = %(area)s union all select 1 from resident where id = %(resident)s
 
 -- name: put_override
 insert into rule_override (area, resident, rule, field, value, set_by)

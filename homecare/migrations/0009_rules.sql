@@ -43,6 +43,7 @@ create table rule_override (
     check ((area is null) <> (resident is null)),
     unique nulls not distinct (area, resident, rule, field)
 );
+create index rule_override_changed on rule_override (changed_at);
 create index rule_override_resident on rule_override (resident) where resident is not null;
 comment on table rule_override is 'Where the rule pack does not hold as it is: applied from the root area down, then the resident''s own';
 comment on column rule_override.rule is 'As in error messages: limit.heart_rate, silence';
@@ -60,13 +61,22 @@ begin
     return null;
 end $$;
 
+-- Apart from the directory's channel, which speaks of every status of every device.
+create function announce_rules() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('homecare_rules', '');
+    return null;
+end $$;
+
 do $$
 declare t text;
 begin
+    foreach t in array array['area', 'resident', 'place', 'resident_order', 'rule_override'] loop
+        execute format('create trigger announce_rules after insert or update or delete on %I'
+                       ' for each statement execute function announce_rules()', t);
+    end loop;
     foreach t in array array['place', 'resident_order', 'rule_override'] loop
         execute format('create trigger stamp_change before update on %I for each row execute function stamp_change()', t);
-        execute format('create trigger announce_directory after insert or update or delete on %I'
-                       ' for each statement execute function announce_directory()', t);
         execute format('create trigger stamp_resident after insert or update or delete on %I'
                        ' for each row execute function stamp_resident()', t);
     end loop;
