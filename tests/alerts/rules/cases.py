@@ -1,0 +1,11 @@
+"""Every operator's case for the battery: one line for a new kind of rule."""
+
+from tests.alerts.rules import scalar_tally
+from tests.alerts.rules.battery import Case
+
+CASES: tuple[Case, ...] = (
+    scalar_tally.BY_DEVICE,
+    scalar_tally.BY_RESIDENT,
+    scalar_tally.TOGETHER,
+    scalar_tally.AT_ONCE,
+)
