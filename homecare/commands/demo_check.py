@@ -173,7 +173,7 @@ def _wrong(facts: dict[str, Any], second: str) -> list[str]:
         "state": lambda state: state == "acknowledged",
         "acknowledged_by": lambda actor: actor == f"contact:{second}",
         "step": lambda step: step == 2,
-        "waiting": lambda waiting: waiting is False,
+        "held": lambda held: held is True,
         "opened": lambda n: n == 1,
         "escalated": lambda n: n == 1,
         "acknowledged": lambda n: n == 2,

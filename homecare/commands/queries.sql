@@ -5,7 +5,7 @@ select
     (select count(*) from trigger where alert = %(alert)s) as triggers,
     (select array_agg(a.kind || ': ' || a.reason_en) from alert a) as alerts,
     alert.kind, alert.state, alert.acknowledged_by,
-    escalation.step, escalation.next_at is not null as waiting,
+    escalation.step, abs(extract(epoch from escalation.next_at - alert.answer_until)) < 1 as held,
     (select count(*) from notification n where n.alert = alert.id and type = 'alert.opened'
         and channel_kind = 'webhook') as opened,
     (select count(*) from notification n where n.alert = alert.id and type = 'alert.escalated') as escalated,

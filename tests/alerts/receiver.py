@@ -1,6 +1,7 @@
 """A family's webhook endpoint: a real HTTP server that records posts, and answers as it is told."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,11 @@ class Post:
     at: float
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def message(self) -> Any:
+        """The JSON, whoever signed it."""
+        return json.loads(self.body)
 
     def verified(self, secret: str) -> Any:
         """The JSON, by the specification's own library."""

@@ -96,6 +96,12 @@ async def test_answers_are_given_once_and_a_lost_race_is_told(town: Town, caller
     assert (status, happened["answer"], happened["alert"]["state"]) == (200, "acknowledged", "acknowledged")
     assert happened["alert"]["acknowledged"]["by"] == "token:test"
     assert (await caller.call("POST", f"alerts/{alert}/acknowledge"))[1]["answer"] == "already_acknowledged"
+    assert happened["alert"]["answer_until"] > happened["alert"]["acknowledged"]["at"]
+    arrived = (await caller.call("POST", f"alerts/{alert}/arrive"))[1]
+    assert (arrived["answer"], arrived["alert"]["arrived"]["by"]) == ("arrived", "token:test")
+    assert arrived["alert"]["answer_until"] is None
+    assert (await caller.call("POST", f"alerts/{alert}/confirm", {"well": True}))[1]["answer"] == "closed"
+    assert (await caller.call("POST", f"alerts/{alert}/decline"))[1]["answer"] == "declined"
     assert (await caller.call("POST", f"alerts/{alert}/notes", {"note": "looked"}))[1]["answer"] == "noted"
     assert (await caller.call("POST", f"alerts/{alert}/resolve", {"outcome": "perhaps"}))[0] == 422
     assert (await caller.call("POST", f"alerts/{alert}/resolve", {"outcome": "drill"}))[1]["answer"] == "resolved"

@@ -97,3 +97,48 @@ async def test_the_secret_address_goes_nowhere(dashboard: Dashboard, town: Town,
         assert answer.headers["Cache-Control"] == "no-store"
     async with dashboard.http.get(dashboard.url + "/metrics") as answer:
         assert mine.removeprefix("/a/") not in await answer.text()
+
+
+async def test_who_cannot_go_says_so_and_may_still_go(dashboard: Dashboard, town: Town, vault: Vault) -> None:
+    alert = town.alert()
+    mine = link(town, vault, alert)
+    visit = dashboard.visit()
+    assert (await visit.post(f"{mine}/decline"))[0] == 303
+    text = (await visit.get(mine))[1]
+    assert "您已表示去不了" in text
+    assert "我去" in text
+    assert town.one("select state from alert") == "open"
+    assert (await visit.post(f"{mine}/acknowledge"))[0] == 303
+    text = (await visit.get(mine))[1]
+    for said in ("我已到达", "我去不了了", "已处理完毕", "这是误报"):
+        assert said in text
+    assert (await visit.post(f"{mine}/arrive"))[0] == 303
+    text = (await visit.get(mine))[1]
+    assert "我已到达" not in text
+    assert town.one("select arrived_by from alert") == "contact:C-11"
+    assert (await visit.post(f"{mine}/resolve"))[0] == 303
+    assert town.execute("select state, outcome, closed_by, closed_how from alert") == [
+        ("resolved", "true", "contact:C-11", "link")
+    ]
+
+
+async def test_a_false_alarm_is_closed_as_one(dashboard: Dashboard, town: Town, vault: Vault) -> None:
+    mine = link(town, vault, town.alert())
+    assert (await dashboard.visit().post(f"{mine}/false-alarm"))[0] == 303
+    assert town.execute("select state, outcome from alert") == [("resolved", "false")]
+    assert (await dashboard.visit().post(f"{mine}/erase-everything"))[0] == 404
+
+
+async def test_an_sos_taken_back_asks_whether_they_are_well(dashboard: Dashboard, town: Town, vault: Vault) -> None:
+    alert = town.alert("H-1", "sos")
+    mine = link(town, vault, alert)
+    visit = dashboard.visit()
+    town.one("select alert_cancel(%s, 'device:H-1', 'event', '')", alert)
+    text = (await visit.get(mine))[1]
+    for said in ("本人已取消呼叫", "平安", "需要帮助"):
+        assert said in text
+    assert (await visit.post(f"{mine}/well"))[0] == 303
+    assert "已确认平安" in (await visit.get(mine))[1]
+    assert town.one("select confirmed_by from alert") == "contact:C-11"
+    assert (await visit.post(f"{mine}/not-well"))[0] == 303
+    assert town.one("select state from alert") == "open"
