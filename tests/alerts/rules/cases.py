@@ -1,6 +1,6 @@
 """Every operator's case for the battery: one line for a new kind of rule."""
 
-from tests.alerts.rules import scalar_tally
+from tests.alerts.rules import scalar_lasting, scalar_tally
 from tests.alerts.rules.battery import Case
 
 CASES: tuple[Case, ...] = (
@@ -8,4 +8,6 @@ CASES: tuple[Case, ...] = (
     scalar_tally.BY_RESIDENT,
     scalar_tally.TOGETHER,
     scalar_tally.AT_ONCE,
+    scalar_lasting.OF_PEOPLE,
+    scalar_lasting.OF_DEVICES,
 )
