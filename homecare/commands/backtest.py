@@ -32,8 +32,8 @@ def command(file: str, rules: str = "", against: str = "", interval: float = 60.
     """Triggers as JSON lines on standard output; what was in the capture, and how the rules did, on standard error."""
     pack = load_pack(rules or None)
     score = Score(load_labels(Path(against), zone or "UTC")) if against else None
-    capture = Capture(Path(file))
     replay = Replay(pack, interval_s=interval, zone=zone or None, see=score.see if score else lambda _: None)
+    capture = Capture(Path(file), replay.bulk.read)
     names = Names(replay.registry)
     try:
         for messages in capture.blocks():

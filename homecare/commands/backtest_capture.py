@@ -3,7 +3,7 @@
 import base64
 import binascii
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Annotated, BinaryIO
 
 import msgspec
 
+from gateway.bulk import Plain
 from homecare.errors import InputError
 from homecare.messages import Inbound
 
@@ -35,12 +36,14 @@ class Capture:
     """The file at `path`, plain or gzip; what was wrong in it once it has been read."""
 
     path: Path
+    plain: Callable[[bytes], Plain | None]
+    """Reads a line that is plain telemetry."""
     lines: int = 0
     wrong: int = 0
     named: list[str] = field(default_factory=list)
     """The first wrong lines: number and problem."""
 
-    def blocks(self) -> Iterator[list[Inbound]]:
+    def blocks(self) -> Iterator[list[Plain | Inbound]]:
         """Its messages in the order of the file. InputError where it cannot be read or none of its lines is one."""
         good = False
         for text in self._texts():
@@ -75,28 +78,24 @@ class Capture:
         except (EOFError, gzip.BadGzipFile) as error:
             self._name(f"after line {self.lines}: {error}")
 
-    def _decode(self, text: bytes) -> list[Inbound]:
-        first = self.lines
-        try:
-            lines = _decoder.decode_lines(text)
-            messages = [Inbound(line.topic, _content(line.payload), line.at) for line in lines]
-        except (msgspec.DecodeError, binascii.Error, UnicodeError):
-            return self._decode_one_by_one(text.split(b"\n")[:-1])
-        self.lines = first + text.count(b"\n")
+    def _decode(self, text: bytes) -> list[Plain | Inbound]:
+        plain, messages = self.plain, list[Plain | Inbound]()
+        for number, line in enumerate(text.split(b"\n")[:-1], self.lines + 1):
+            message = plain(line) or self._decode_any(line, number)
+            if message is not None:
+                messages.append(message)
+        self.lines += text.count(b"\n")
         return messages
 
-    def _decode_one_by_one(self, lines: list[bytes]) -> list[Inbound]:
-        messages = []
-        for text in lines:
-            self.lines += 1
-            if not text.strip():
-                continue
-            try:
-                line = _decoder.decode(text)
-                messages.append(Inbound(line.topic, _content(line.payload), line.at))
-            except (msgspec.DecodeError, binascii.Error, UnicodeError) as error:
-                self._name(f"line {self.lines}: {error}")
-        return messages
+    def _decode_any(self, text: bytes, number: int) -> Inbound | None:
+        if not text.strip():
+            return None
+        try:
+            line = _decoder.decode(text)
+            return Inbound(line.topic, _content(line.payload), line.at)
+        except (msgspec.DecodeError, binascii.Error, UnicodeError) as error:
+            self._name(f"line {number}: {error}")
+            return None
 
     def _name(self, problem: str) -> None:
         self.wrong += 1

@@ -7,15 +7,18 @@ named is a resident, and a device that names nobody measures one person of its o
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from alerts.rules.engine import AHEAD_MS, Engine
 from alerts.rules.event_samples import event_samples
 from alerts.rules.events import event_trigger
 from alerts.rules.inorder import InOrder
 from alerts.rules.pack import Pack
+from gateway.bulk import Bulk, Plain
 from gateway.edge import Edge
 from gateway.open_registry import OpenRegistry
 from homecare.checked import Checked
@@ -50,6 +53,13 @@ class Tally:
     """Unix ms of receipt."""
     last: int = 0
 
+    def count(self, checked: Checked) -> None:
+        """What the checks made of a batch."""
+        self.samples += len(checked.samples)
+        self.windows += len(checked.windows)
+        self.events += len(checked.events)
+        self.rejected.update(rejection.reason for rejection in checked.rejections)
+
 
 class Replay:
     """One run. What is raised is given once, and in the order of its time unless it was late.
@@ -72,6 +82,7 @@ class Replay:
         self._zone = zone or Profile(0, "", "").zone
         self._see = see
         """Is told of everything that was measured, with whose it is."""
+        self.bulk = Bulk(self.registry)
         self._edge = Edge(self.registry)
         self._limits = Engine(msgspec.structs.replace(pack, silence=None, rules={}))
         self._others = Engine(msgspec.structs.replace(pack, limit={}))
@@ -81,10 +92,11 @@ class Replay:
         """Keys of triggers: a message that was sent again raises nothing again."""
         self._waiting: list[Trigger] = []
 
-    def take(self, messages: Sequence[Inbound]) -> Iterator[Trigger]:
+    def take(self, messages: Sequence[Plain | Inbound]) -> Iterator[Trigger]:
         """Messages in the order of the capture; what they raise."""
-        for step in _steps(messages):
-            self._step(step)
+        times = np.array([each.at if type(each) is Plain else each.received for each in messages], np.int64)  # type: ignore[union-attr]
+        for step in _steps(times):
+            self._step(messages[step], times[step])
             yield from self._due(min(self.tally.last, self._in_order.latest) - self._pack.lateness_ms - AHEAD_MS)
 
     def end(self) -> Iterator[Trigger]:
@@ -99,35 +111,39 @@ class Replay:
             self._keep(trigger for trigger in engine.sweep(last + SETTLED_MS) if trigger.at <= last)
         yield from self._due(None)
 
-    def _step(self, messages: Sequence[Inbound]) -> None:
-        checked = self._edge.check(messages)
-        self._count(messages, checked)
+    def _step(self, messages: Sequence[Plain | Inbound], times: npt.NDArray[np.int64]) -> None:
+        checked = self._check(messages)
+        tally = self.tally
+        tally.first = tally.first or int(times[0])
+        tally.last = max(tally.last, int(times.max()))
+        tally.messages += len(messages)
+        tally.count(checked)
         self._meet(checked.statuses)
         samples = _with_own(checked.samples)
         events = [_with_own_event(event) for event in checked.events]
         windows = [_with_own_window(window) for window in checked.windows]
         self._see(samples)
-        self._keep(self._others.sweep(messages[0].received))
+        self._keep(self._others.sweep(int(times[0])))
         for event in events:
             trigger = event_trigger(event, self._pack)
             self._keep([trigger] if trigger is not None else [])
         self._keep(self._others.apply(samples))
         self._keep(self._others.events(events))
         self._keep(self._others.windows(windows))
-        self._keep(self._others.sweep(self.tally.last))
+        self._keep(self._others.sweep(tally.last))
         with_events = Samples.concatenate([samples, event_samples(events)[0]]) if events else samples
         self._keep(self._limits.apply(self._in_order.put(with_events)))
         self._keep(self._limits.sweep(self._in_order.latest))
 
-    def _count(self, messages: Sequence[Inbound], checked: Checked) -> None:
-        tally = self.tally
-        tally.first = tally.first or messages[0].received
-        tally.last = max(tally.last, *(message.received for message in messages))
-        tally.messages += len(messages)
-        tally.samples += len(checked.samples)
-        tally.windows += len(checked.windows)
-        tally.events += len(checked.events)
-        tally.rejected.update(rejection.reason for rejection in checked.rejections)
+    def _check(self, messages: Sequence[Plain | Inbound]) -> Checked:
+        plain = [each for each in messages if type(each) is Plain]
+        if len(plain) == len(messages):
+            return Checked(self.bulk.columns(plain))
+        checked = self._edge.check([each for each in messages if type(each) is Inbound])
+        if plain:
+            samples = Samples.concatenate([self.bulk.columns(plain), checked.samples])
+            checked.samples = samples.take(np.argsort(samples.received, kind="stable"))
+        return checked
 
     def _meet(self, statuses: Iterable[Status]) -> None:
         """Who is new, and what devices say of themselves."""
@@ -138,10 +154,9 @@ class Replay:
         if devices:
             self._others.register(devices)
         profiles = [Profile(device.key | OWN, device.id, device.area, self._zone) for device in devices]
-        if len(self.registry.subjects) > self._known_people:
-            new = list(self.registry.subjects.items())[self._known_people :]
-            self._known_people += len(new)
-            profiles += [Profile(key, name, "", self._zone) for name, key in new]
+        new = islice(self.registry.subjects.items(), self._known_people, None)
+        profiles += [Profile(key, name, "", self._zone) for name, key in new]
+        self._known_people = len(self.registry.subjects)
         self._others.know(profiles)
 
     def _keep(self, triggers: Iterable[Trigger]) -> None:
@@ -204,15 +219,15 @@ def _with_own_window(window: AccelerationWindow) -> AccelerationWindow:
     return msgspec.structs.replace(window, resident_key=window.device_key | OWN)
 
 
-def _steps(messages: Sequence[Inbound]) -> Iterator[Sequence[Inbound]]:
+def _steps(times: npt.NDArray[np.int64]) -> Iterator[slice]:
+    """Parts of a block: not too many messages, not too long, and no step back of the capture's clock."""
     start = 0
-    for at, message in enumerate(messages):
-        if at - start >= MOST_MESSAGES or not 0 <= message.received - messages[start].received < STEP_MS:
-            if at > start:
-                yield messages[start:at]
-            start = at
-    if start < len(messages):
-        yield messages[start:]
+    while start < len(times):
+        part = times[start : start + MOST_MESSAGES] - times[start]
+        beyond = np.flatnonzero((part < 0) | (part >= STEP_MS))
+        end = start + int(beyond[0] if len(beyond) else len(part))
+        yield slice(start, end)
+        start = end
 
 
 def _order(trigger: Trigger) -> tuple[int, int, str, int, str]:
