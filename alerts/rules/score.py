@@ -65,7 +65,7 @@ class WarningScore:
         """Who was told of half a day ago is told of again anyway."""
         return round(1000 * max(self._own.again_s, self._own.window_s))
 
-    def concerns(self, samples: Samples, event: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
+    def concerns(self, samples: Samples, event: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:  # noqa: ARG002
         return (samples.resident > 0) & ~np.isnan(samples.values[:, COLUMNS]).all(axis=1)
 
     def make_room(self, slots: int) -> None:
@@ -93,7 +93,7 @@ class WarningScore:
     def load(self, state: dict[str, npt.NDArray[Any]], slots: Ints) -> None:
         self._state.load(state, slots)
 
-    def sweep(self, until: int) -> list[Trigger]:
+    def sweep(self, until: int) -> list[Trigger]:  # noqa: ARG002
         """Nothing comes due: what is no longer measured neither raises nor ends anything."""
         return []
 
@@ -192,7 +192,7 @@ def _words(template: str, language: texts.Language, evidence: dict[str, Any]) ->
     readings, missing = [], []
     for reading in evidence["readings"]:
         metric, (least, most) = reading["metric"], reading["score"]
-        points = str(least) if least == most else f"{least}–{most}"  # noqa: RUF001
+        points = str(least) if least == most else f"{least}–{most}"
         unit = texts.unit(metric, language)
         space = "" if unit == "%" else " "
         readings.append(f"{texts.metric_name(metric, language)} {reading['value']}{space}{unit} ({points})")
