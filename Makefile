@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-tests demo test check bench quality faults fuzz lint format screenshots requirements clean
+.PHONY: help setup setup-tests demo test check bench quality train-fall faults fuzz lint format screenshots requirements clean
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
@@ -35,6 +35,9 @@ bench: setup-tests ## how fast it is, against its goals and against others; ONLY
 
 quality: setup-tests ## how right the rules are, on real people's data left out one by one; ONLY=tihm for a part (build/quality.json)
 	@$(BIN)/python -m tests.quality $(addprefix --only ,$(ONLY))
+
+train-fall: setup-tests ## make the model of the fall rule again, from WEDA-FALL (alerts/rules/fall_model.json)
+	@$(BIN)/python -m tests.quality.train_fall
 
 faults: setup-tests ## kill, cut off, fill up and poison everything while a fleet sends; ONLY=kill_ingest TIMES=3 for less (build/faults.json)
 	@$(BIN)/python -m tests.faults $(addprefix --only ,$(ONLY)) $(addprefix --times ,$(TIMES))
