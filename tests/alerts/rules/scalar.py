@@ -89,6 +89,8 @@ def limit_triggers(pack: Pack, samples: Iterable[Sample]) -> list[Said]:
         for stream_samples in streams.values():
             stream_samples.sort(key=lambda sample: (sample.measured, sample.boot, sample.seq, sample.part))
             for reading in rule.reading:
+                if reading.counted:  # those are `scalar_lasting`'s
+                    continue
                 said += _series(name, rule, reading, stream_samples)
     return sorted(said)
 
