@@ -15,7 +15,7 @@ from gateway.bulk import Plain
 from homecare.errors import InputError
 from homecare.messages import Inbound
 
-BLOCK = 1 << 20
+BLOCK = 1 << 22
 """Bytes that are read at once."""
 GZIP = b"\x1f\x8b"
 MOST_NAMED = 20

@@ -7,7 +7,7 @@ named is a resident, and a device that names nobody measures one person of its o
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 
 import msgspec
 import numpy as np
@@ -22,19 +22,21 @@ from gateway.bulk import Bulk, Plain
 from gateway.edge import Edge
 from gateway.open_registry import OpenRegistry
 from homecare.checked import Checked
+from homecare.commands.backtest_gaps import Gaps
 from homecare.messages import AccelerationWindow, Event, Inbound, Status
 from homecare.residents import Profile
 from homecare.samples import Samples
 from homecare.triggers import Trigger
 
-STEP_MS = 10_000
-"""Of the capture's time in one batch, at most: who is silent is looked for as often."""
-MOST_MESSAGES = 5_000
+STEP_MS = 60_000
+"""Of the capture's time in one batch, at most."""
+MOST_MESSAGES = 10_000
 """In one batch."""
 OWN = 1 << 30
 """Added to a device's key: the person it measures where it names nobody. The keys of the named are below."""
 
 
+END = 2**62
 SETTLED_MS = 3_600_000
 """After so long nothing waits for anything earlier."""
 
@@ -87,6 +89,7 @@ class Replay:
         self._limits = Engine(msgspec.structs.replace(pack, silence=None, rules={}))
         self._others = Engine(msgspec.structs.replace(pack, limit={}))
         self._in_order = InOrder(pack.lateness_ms)
+        self._gaps = Gaps(pack.silence)
         self._known_people = 0
         self._given: set[str] = set()
         """Keys of triggers: a message that was sent again raises nothing again."""
@@ -127,13 +130,29 @@ class Replay:
         for event in events:
             trigger = event_trigger(event, self._pack)
             self._keep([trigger] if trigger is not None else [])
-        self._keep(self._others.apply(samples))
+        for some, read in self._parts(samples, windows):
+            self._keep(self._others.apply(some))
+            self._keep(self._others.windows(read))
         self._keep(self._others.events(events))
-        self._keep(self._others.windows(windows))
         self._keep(self._others.sweep(tally.last))
         with_events = Samples.concatenate([samples, event_samples(events)[0]]) if events else samples
         self._keep(self._limits.apply(self._in_order.put(with_events)))
         self._keep(self._limits.sweep(self._in_order.latest))
+
+    def _parts(
+        self, samples: Samples, windows: Sequence[AccelerationWindow]
+    ) -> Iterator[tuple[Samples, Sequence[AccelerationWindow]]]:
+        """What was received between one look for the silent ones and the next; mostly all of it."""
+        by_window = np.array([window.received for window in windows], np.int64)
+        keys = np.array([window.device_key for window in windows], np.int32)
+        looks = self._gaps.looks(np.concatenate([samples.device, keys]), np.concatenate([samples.received, by_window]))
+        if not looks:
+            yield samples, windows
+            return
+        for since, until in pairwise([0, *looks, END]):
+            self._keep(self._others.sweep(since))
+            within = np.flatnonzero((samples.received >= since) & (samples.received < until))
+            yield samples.take(within), [window for window in windows if since <= window.received < until]
 
     def _check(self, messages: Sequence[Plain | Inbound]) -> Checked:
         plain = [each for each in messages if type(each) is Plain]
@@ -151,8 +170,8 @@ class Replay:
             if status.interval is not None:
                 self.registry.report_interval(status.origin.device, status.interval)
         devices = self.registry.changes()
-        if devices:
-            self._others.register(devices)
+        self._others.register(devices)
+        self._gaps.register(devices)
         profiles = [Profile(device.key | OWN, device.id, device.area, self._zone) for device in devices]
         new = islice(self.registry.subjects.items(), self._known_people, None)
         profiles += [Profile(key, name, "", self._zone) for name, key in new]
