@@ -117,7 +117,12 @@ class Sequence:
         begins = np.append(True, slot[1:] != slot[:-1])
         before = np.where(begins, -1, np.arange(-1, len(rows) - 1))
         # What came before each: of this batch, or what is known of the slot.
-        columns = {"first_at": samples.ts, "received": samples.received, "boot": samples.boot, "seq": samples.seq}
+        columns: dict[str, npt.NDArray[Any]] = {
+            "first_at": samples.ts,
+            "received": samples.received,
+            "boot": samples.boot,
+            "seq": samples.seq,
+        }
         earlier = {name: np.where(begins, state[name][place], column[rows[before]]) for name, column in columns.items()}
         was_first = np.where(begins, state["first_at"][place] > 0, first[before])
         told = then & was_first & (samples.ts[rows] - earlier["first_at"] <= self._within[variant[rows]])

@@ -1,6 +1,6 @@
 """Every operator's case for the battery: one line for a new kind of rule."""
 
-from tests.alerts.rules import place_cases, scalar_lasting, scalar_tally
+from tests.alerts.rules import place_cases, scalar_lasting, scalar_score, scalar_sequence, scalar_tally
 from tests.alerts.rules.battery import Case
 
 CASES: tuple[Case, ...] = (
@@ -12,4 +12,6 @@ CASES: tuple[Case, ...] = (
     scalar_lasting.OF_DEVICES,
     place_cases.PLACES_CASE,
     place_cases.WANDERING_CASE,
+    scalar_score.NEWS2_CASE,
+    scalar_sequence.SEQUENCE_CASE,
 )
