@@ -97,7 +97,7 @@ class Change:
 
     @property
     def memory_ms(self) -> int:
-        return (self._own.days + 1) * DAY_MS + self.wait_ms
+        return (max(self._own.days, self._own.hold_days) + 1) * DAY_MS
 
     def concerns(self, samples: Samples, event: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:  # noqa: ARG002 - of the protocol
         return ~np.isnan(samples.values[:, INDEX[self._own.metric]])

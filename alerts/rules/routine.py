@@ -1,8 +1,7 @@
 """A sign of life that is missing: not up by the hour this person usually is, no check-in by the minute agreed on.
 
-Of each local day only the first sign matters, and the first of several is the same in whatever order they come. So the
-operator is given them at once, and judges a deadline when no earlier sign can come any more: `wait_ms` later.
-What was raised is cleared by the next sign; where it lasts into the next day, that day's deadline raises it again.
+Of each local day only the first sign tells anything; once it is known, `concerns` has no use for that day's others, so
+that steps every minute cost next to nothing. What was raised is cleared by the next sign; where it lasts into the next day, that day's deadline raises it again.
 """
 
 from collections.abc import Sequence
@@ -21,15 +20,13 @@ from alerts.rules.operator import Given, Scope, Subject
 from alerts.rules.routine_rule import RoutineRule, check_routine
 from alerts.rules.rows import run_starts
 from alerts.rules.sections import Section
-from alerts.rules.settled import SLACK_MS
 from alerts.rules.signs import CODES, Done, Marks, code, marks_of, sign_name, signs_among
 from homecare.metrics import INDEX
-from homecare.samples import Samples
+from homecare.samples import Flag, Samples
 from homecare.triggers import Trigger
 
 NEVER = np.iinfo(np.int64).max
 NO_DAY = -1
-TODAY, TOMORROW = 0, 1
 Ints = npt.NDArray[np.int64]
 
 
@@ -38,7 +35,7 @@ class Routine:
 
     section = "routine"
     scope: Scope = "resident"
-    ordered = False
+    ordered = True
 
     def __init__(self, name: str, rule: RoutineRule) -> None:
         self.name, self._own = name, rule
@@ -46,13 +43,10 @@ class Routine:
         self._state = Columns(
             {
                 "day": Column(np.int32, NO_DAY),
-                # The first signs of that day and of the next one, which begins before that day is settled.
-                "first": Column(np.int64, NEVER, (2,)),
-                "device": Column(np.int32, 0, (2,)),
-                "sign": Column(np.int8, 0, (2,)),
-                "lag": Column(np.int32, 0, (2,)),
-                "value": Column(np.float32, 0, (2,)),
+                "first": Column(np.int64, NEVER),
+                "device": Column(np.int32, 0),
                 "deadline": Column(np.int64, NEVER),
+                "expected": Column(np.bool_, 0),
                 "usual": Column(np.int16, -1),
                 "ends": Column(np.int64, NEVER),
                 "due": Column(np.int64, NEVER),
@@ -70,12 +64,14 @@ class Routine:
 
     @property
     def memory_ms(self) -> int:
-        return (self._own.days + 2) * DAY_MS if self._own.by_minute is None else 2 * DAY_MS
+        return (self._own.days + 2) * DAY_MS
 
     def concerns(self, samples: Samples, event: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
         signs = signs_among(samples, event, self._signs) > 0
         rows = np.flatnonzero(signs)
-        signs[rows] = ~self._done.told(samples.resident[rows], samples.ts[rows])
+        # Without a clock its time is that of receipt, which differs when it comes again: it is looked at each time.
+        clock = (samples.flags[rows] & Flag.WRONG_CLOCK) == 0
+        signs[rows] = ~(clock & self._done.told(samples.resident[rows], samples.ts[rows]))
         return signs
 
     def make_room(self, slots: int) -> None:
@@ -101,12 +97,6 @@ class Routine:
     def know(self, slots: Ints, subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
         self._known.know(slots, subjects, variant)
         self._done.forget()
-        # Who has agreed to check in owes it from the start, whether or not they ever did.
-        owing = slots[self._on[variant] & (self._by[variant] >= 0)]
-        owing = owing[self._known.resident[owing] > 0]
-        place = self._state.give(owing)
-        new = place[self._state["day"][place] == NO_DAY]
-        self._state["due"][new] = 0
 
     def dump(self) -> dict[str, npt.NDArray[Any]]:
         return self._state.dump()
@@ -129,80 +119,53 @@ class Routine:
         variant, zone = self._known.variant[marks.slot], self._known.zone[marks.slot]
         day = self._known.zones.day(zone, marks.at, self._from[variant])
         first = np.unique(np.concatenate([run_starts(marks.slot), run_starts(day)]))
-        marks, day = marks.take(first), day[first]
+        marks, day, variant, zone = marks.take(first), day[first], variant[first], zone[first]
         triggers: list[Trigger] = []
         for turn in turns(marks.slot):
-            one = marks.take(turn)
-            place = self._state.give(one.slot)
-            settled = np.minimum(one.at, one.received - self.wait_ms - SLACK_MS)
-            self._wake(place, settled, day[turn])
-            self._settle(place, settled, triggers)
-            self._merge(place, one, day[turn])
-        variant, zone = self._known.variant[marks.slot], self._known.zone[marks.slot]
+            self._turn(marks.take(turn), day[turn], triggers)
         ends = self._known.zones.moment(zone, day + 1, self._from[variant])
         self._done.tell(self._known.resident[marks.slot], marks.at, ends)
         return triggers
 
-    def _wake(self, place: Ints, settled: Ints, day: Ints) -> None:
-        """Who was never seen, or not for long, begins with the day that is not settled yet."""
-        asleep = (self._state["due"][place] == NEVER) & (self._state["day"][place] < day - 1)
-        self._begin(place[asleep], settled[asleep])
-
-    def _begin(self, place: Ints, at: Ints) -> None:
-        """The day under way at `at`, of which nothing is known before then."""
-        slot = self._state.slot(place)
-        day = self._known.zones.day(self._known.zone[slot], at, self._from[self._known.variant[slot]])
-        self._new_day(place, day)
-        state = self._state
-        state["deadline"][place] = np.where(state["deadline"][place] <= at, NEVER, state["deadline"][place])
+    def _turn(self, marks: Marks, day: Ints, triggers: list[Trigger]) -> None:
+        """A sign of each of these slots; of their days, mostly the first."""
+        state, place = self._state, self._state.give(marks.slot)
+        self._settle(place, marks.at, triggers)
+        asleep = state["day"][place] < day
+        self._new_day(place[asleep], day[asleep])
+        for index in np.flatnonzero(state["raised_at"][place] > 0).tolist():
+            triggers.append(self._cleared(marks, index, int(place[index])))
+        state["raised_at"][place] = 0
+        new = (state["day"][place] == day) & (state["first"][place] == NEVER)
+        state["first"][place[new]], state["device"][place[new]] = marks.at[new], marks.device[new]
         self._count(place)
 
     def _new_day(self, place: Ints, day: Ints) -> None:
         """A day begins: by when is its first sign due?"""
         state, slot = self._state, self._state.slot(place)
         variant, zone = self._known.variant[slot], self._known.zone[slot]
-        state["day"][place] = day
+        state["day"][place], state["first"][place] = day, NEVER
         state["ends"][place] = self._known.zones.moment(zone, day + 1, self._from[variant])
         days = state["habit_day"][place].astype(np.int64)
         counted = (days != NO_DAY) & (days >= (day - self._days[variant])[:, None])
         number = counted.sum(axis=1)  # newest first, so they are the first ones
         usual = quantile(state["habit"][place], number, self._share[variant])
-        learnt = (number >= self._least[variant]) & (self._by[variant] < 0)
+        agreed = self._by[variant] >= 0
+        learnt = (number >= self._least[variant]) & ~agreed
         usual_minute = np.where(learnt, np.nan_to_num(usual), -1).astype(np.int64)
-        minute = np.where(self._by[variant] >= 0, self._by[variant], usual_minute + self._margin[variant])
+        minute = np.where(agreed, self._by[variant], usual_minute + self._margin[variant])
         deadline = self._known.zones.moment(zone, day, minute)
-        expected = (learnt | (self._by[variant] >= 0)) & (deadline < state["ends"][place])
-        state["deadline"][place] = np.where(expected, deadline, NEVER)
+        # What was agreed on is owed from the day after the first time.
+        expected = learnt | (agreed & (days[:, 0] != NO_DAY))
+        state["expected"][place] = expected
+        state["deadline"][place] = np.where(expected & (deadline < state["ends"][place]), deadline, NEVER)
         state["usual"][place] = usual_minute
 
-    def _merge(self, place: Ints, marks: Marks, day: Ints) -> None:
-        """A sign of today or tomorrow: is it the first?"""
-        state = self._state
-        ahead = day - state["day"][place]
-        which = np.clip(ahead, TODAY, TOMORROW)
-        old = [state[name][place, which] for name in ("first", "device", "sign", "lag", "value")]
-        new: list[npt.NDArray[Any]] = [marks.at, marks.device, marks.sign, marks.received - marks.at, marks.value]
-        earlier, same = np.zeros(len(place), np.bool_), np.ones(len(place), np.bool_)
-        for before, now in zip(old, new, strict=True):
-            earlier |= same & (now < before)
-            same &= now == before
-        earlier &= (ahead >= TODAY) & (ahead <= TOMORROW)
-        for name, now in zip(("first", "device", "sign", "lag", "value"), new, strict=True):
-            state[name][place[earlier], which[earlier]] = now[earlier]
-        self._count(place)
-
     def _count(self, place: Ints) -> None:
-        """What comes due next: the deadline, the sign that ends what was raised, the end of the day."""
+        """What comes due next: the deadline, the end of the day; of whom nothing is expected or known, nothing."""
         state = self._state
-        first = state["first"][place]
-        # One more ms: of two signs at that moment, the other one may still come.
-        ended = (state["raised_at"][place] > 0) & (first[:, TODAY] != NEVER)
-        sign = np.where(ended, first[:, TODAY], NEVER - 1) + 1
-        due = np.minimum(np.minimum(state["deadline"][place], sign), state["ends"][place])
-        # Of whom nothing is expected, no day needs to be turned over.
-        expected = (state["usual"][place] >= 0) | (self._by[self._known.variant[state.slot(place)]] >= 0)
-        idle = ~expected & (first == NEVER).all(axis=1)
-        state["due"][place] = np.where(idle, NEVER, due)
+        idle = ~state["expected"][place] & (state["first"][place] == NEVER)
+        state["due"][place] = np.where(idle, NEVER, np.minimum(state["deadline"][place], state["ends"][place]))
 
     def _settle(self, place: Ints, until: Ints, triggers: list[Trigger]) -> None:
         """All that has come due by `until`, in its order."""
@@ -212,80 +175,82 @@ class Routine:
             if not open_.any():
                 return
             place, until = place[open_], until[open_]
-            new = state["day"][place] == NO_DAY
-            self._begin(place[new], until[new])
-            self._settle_one(place[~new], triggers)
+            self._settle_one(place, triggers)
 
     def _settle_one(self, place: Ints, triggers: list[Trigger]) -> None:
         state, slot = self._state, self._state.slot(place)
-        due, first = state["due"][place], state["first"][place, TODAY]
+        due = state["due"][place]
         judged = state["deadline"][place] == due
-        missing = judged & (first >= due) & self._on[self._known.variant[slot]]
-        for index in np.flatnonzero(missing).tolist():
-            triggers.append(self._trigger("raised", int(slot[index]), int(place[index]), int(due[index])))
+        missing = judged & (state["first"][place] == NEVER) & self._on[self._known.variant[slot]]
         state["raised_at"][place[missing]] = due[missing]
+        for index in np.flatnonzero(missing).tolist():
+            triggers.append(self._raised(int(slot[index]), int(place[index])))
         state["deadline"][place[judged]] = NEVER
-        seen = ~judged & (state["raised_at"][place] > 0) & (first < due)
-        for index in np.flatnonzero(seen).tolist():
-            triggers.append(self._trigger("cleared", int(slot[index]), int(place[index]), int(first[index])))
-        state["raised_at"][place[seen]] = 0
-        over = ~judged & ~seen
-        self._next_day(place[over])
+        self._end_day(place[~judged])
         self._count(place)
 
-    def _next_day(self, place: Ints) -> None:
-        state, slot = self._state, self._state.slot(place)
-        zone, first = self._known.zone[slot], state["first"][place, TODAY]
+    def _end_day(self, place: Ints) -> None:
+        state, day = self._state, self._state["day"][place].astype(np.int64)
+        first = state["first"][place]
         seen = first != NEVER
-        known, at, day = place[seen], first[seen], state["day"][place].astype(np.int64)
-        local = at + self._known.zones.offset(zone[seen], at)
-        minute = (local - day[seen] * DAY_MS) // MINUTE_MS
-        state["habit"][known] = pushed(state["habit"][known], minute)
+        known, at = place[seen], first[seen]
+        local = at + self._known.zones.offset(self._known.zone[state.slot(known)], at)
+        state["habit"][known] = pushed(state["habit"][known], (local - day[seen] * DAY_MS) // MINUTE_MS)
         state["habit_day"][known] = pushed(state["habit_day"][known], day[seen])
-        device, smallest = state["device"][known, TODAY], state["smallest"][known]
+        device, smallest = state["device"][known], state["smallest"][known]
         state["smallest"][known] = np.where(smallest == 0, device, np.minimum(smallest, device))
-        for name in ("first", "device", "sign", "lag", "value"):
-            state[name][place, TODAY] = state[name][place, TOMORROW]
-            state[name][place, TOMORROW] = NEVER if name == "first" else 0
         self._new_day(place, day + 1)
 
-    def _trigger(self, word: Literal["raised", "cleared"], slot: int, place: int, at: int) -> Trigger:
-        state, rule = self._state, self._rules[self._known.variant[slot]]
-        resident, zone = int(self._known.resident[slot]), int(self._known.zone[slot])
-        device, usual = int(state["smallest"][place]), int(state["usual"][place])
-        sign: str | None = None
-        days = zip(state["habit_day"][place].tolist(), state["habit"][place].tolist(), strict=True)
+    def _raised(self, slot: int, place: int) -> Trigger:
+        state, zone = self._state, int(self._known.zone[slot])
+        at, usual = int(state["raised_at"][place]), int(state["usual"][place])
+        days = list(zip(state["habit_day"][place].tolist(), state["habit"][place].tolist(), strict=True))
         usually = None if usual < 0 else minute_name(usual)
-        evidence: dict[str, Any] = {
-            "signs": list(rule.signs),
-            "days": [{"day": date_of(day), "first": minute_name(minute)} for day, minute in days if day != NO_DAY][
-                ::-1
-            ],
+        evidence = {
+            "signs": list(self._rules[self._known.variant[slot]].signs),
+            "days": [{"day": date_of(day), "first": minute_name(first)} for day, first in days[::-1] if day != NO_DAY],
             "usual": usually,
-            "deadline": at if word == "raised" else int(state["raised_at"][place]),
+            "deadline": at,
         }
-        if word == "cleared":
-            device, sign = int(state["device"][place, TODAY]), sign_name(int(state["sign"][place, TODAY]))
-            told: dict[str, Any] = {"event": sign}
-            if sign in INDEX:
-                told = {"metric": sign, "value": texts.plain(state["value"][place, TODAY])}
-            evidence["readings"] = [told | {"at": at, "received": at + int(state["lag"][place, TODAY])}]
         clock = self._known.zones.clock(zone, at)
-        fields: dict[str, str] = {"by": clock, "usual": usually or clock} if word == "raised" else {"at": clock}
+        words = {"by": clock, "usual": usually or clock}
+        return self._trigger("raised", slot, at, at, int(state["smallest"][place]), None, evidence, words)
+
+    def _cleared(self, marks: Marks, index: int, place: int) -> Trigger:
+        slot, at, sign = int(marks.slot[index]), int(marks.at[index]), sign_name(int(marks.sign[index]))
+        metric, deadline = (sign if sign in INDEX else None), int(self._state["raised_at"][place])
+        told = {"metric": sign, "value": texts.plain(marks.value[index])} if metric else {"event": sign}
+        evidence = {"readings": [told | {"at": at, "received": int(marks.received[index])}], "deadline": deadline}
+        words = {"at": self._known.zones.clock(int(self._known.zone[slot]), at)}
+        return self._trigger("cleared", slot, deadline, at, int(marks.device[index]), metric, evidence, words)
+
+    def _trigger(
+        self,
+        word: Literal["raised", "cleared"],
+        slot: int,
+        deadline: int,
+        at: int,
+        device: int,
+        metric: str | None,
+        evidence: dict[str, Any],
+        words: dict[str, str],
+    ) -> Trigger:
+        rule, resident = self._rules[self._known.variant[slot]], int(self._known.resident[slot])
+        zh, en = (rule.zh, rule.en) if word == "raised" else (rule.cleared_zh, rule.cleared_en)
         return Trigger(
-            key=f"routine.{self.name}:{resident}:{evidence['deadline']}:{word}",
+            key=f"routine.{self.name}:{resident}:{deadline}:{word}",
             at=at,
             rule=self.name,
             version=rule.version,
             kind="routine",
-            metric=sign if sign in INDEX else None,
+            metric=metric,
             severity=rule.severity,
             state=word,
             device=device,
             resident=resident,
             evidence=evidence,
-            zh=(rule.zh if word == "raised" else rule.cleared_zh).format(**fields),
-            en=(rule.en if word == "raised" else rule.cleared_en).format(**fields),
+            zh=zh.format(**words),
+            en=en.format(**words),
         )
 
 

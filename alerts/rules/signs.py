@@ -61,13 +61,12 @@ def signs_among(
 
 
 def marks_of(given: Given, sign: npt.NDArray[np.int16]) -> Marks:
-    """The signs of `given`, by slot and time; what is equal in both, in an order that does not depend on the arrival."""
+    """The signs of `given`, in its order."""
     rows = np.flatnonzero(sign)
     samples = given.samples
     column = np.minimum(sign[rows], _EVENTS_FROM) - 1
     value = np.where(sign[rows] <= _EVENTS_FROM, samples.values[rows, column], np.float32(0))
-    marks = Marks(given.slot[rows], samples.ts[rows], samples.device[rows], sign[rows], samples.received[rows], value)
-    return marks.take(np.lexsort((marks.value, marks.received, marks.sign, marks.device, marks.at, marks.slot)))
+    return Marks(given.slot[rows], samples.ts[rows], samples.device[rows], sign[rows], samples.received[rows], value)
 
 
 class Done:

@@ -1,6 +1,6 @@
 """Every operator's case for the battery: one line for a new kind of rule."""
 
-from tests.alerts.rules import place_cases, scalar_lasting, scalar_score, scalar_sequence, scalar_tally
+from tests.alerts.rules import habit_cases, place_cases, scalar_lasting, scalar_score, scalar_sequence, scalar_tally
 from tests.alerts.rules.battery import Case
 
 CASES: tuple[Case, ...] = (
@@ -14,4 +14,5 @@ CASES: tuple[Case, ...] = (
     place_cases.WANDERING_CASE,
     scalar_score.NEWS2_CASE,
     scalar_sequence.SEQUENCE_CASE,
+    *habit_cases.CASES,
 )
