@@ -3,6 +3,7 @@
 import base64
 import binascii
 import gzip
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -72,11 +73,20 @@ class Capture:
             raise InputError(f"{self.path}: {error.strerror or error}") from None
 
     def _read(self, file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+        """Blocks of what there is; what a file that breaks off holds before its end as well."""
+        pieces, size = list[bytes](), 0
         try:
-            while block := file.read(BLOCK):
-                yield block
-        except (EOFError, gzip.BadGzipFile) as error:
+            while piece := file.read1(BLOCK):  # type: ignore[union-attr]  # as buffered files have it
+                pieces.append(piece)
+                size += len(piece)
+                if size >= BLOCK:
+                    yield b"".join(pieces)
+                    pieces, size = [], 0
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            yield b"".join(pieces)
             self._name(f"after line {self.lines}: {error}")
+            return
+        yield b"".join(pieces)
 
     def _decode(self, text: bytes) -> list[Plain | Inbound]:
         plain, messages = self.plain, list[Plain | Inbound]()
