@@ -38,7 +38,11 @@ class Bounds(NamedTuple):
     window_ms: Ints
     path_dm: Ints
     hundredths: Ints
-    """The way walked must be at least so many hundredths of the extent."""
+    """The way walked must be at least so many hundredths of the extent,"""
+    near_dm: Ints
+    """where that is no more than this;"""
+    far_hundredths: Ints
+    """else so many."""
     slowest: Ints
     """mm/s on average: standing about, seen by a receiver that is never quite still, is slower."""
 
@@ -50,7 +54,9 @@ def aimless(walks: Walks, bounds: Bounds) -> tuple[Ints, Ints, Ints]:
     np.cumsum(legs(walks), axis=1, out=path[:, 1:])
     reach = extent(walks)
     span = walks.at[:, :1] - walks.at
-    met = there & (path >= bounds.path_dm[:, None]) & (path * 100 >= bounds.hundredths[:, None] * reach)
+    near = reach <= bounds.near_dm[:, None]
+    asked = np.where(near, bounds.hundredths[:, None], bounds.far_hundredths[:, None])
+    met = there & (path >= bounds.path_dm[:, None]) & (path * 100 >= asked * reach)
     met &= path * 100_000 >= bounds.slowest[:, None] * span
     last = walks.x.shape[1] - 1
     since = np.where(met.any(axis=1), last - np.argmax(met[:, ::-1], axis=1), 0)

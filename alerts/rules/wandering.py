@@ -86,7 +86,8 @@ class Wandering:
         self._worst, self._home = whole("worst_m", 1), whole("home_m", 1)
         self._step_dm, self._fastest, self._slowest = whole("step_m", 10), whole("fastest", 10), whole("slowest", 1000)
         self._pause, self._calm, self._window = whole("pause_s", 1000), whole("calm_s", 1000), whole("window_s", 1000)
-        self._path, self._ratio = whole("path_m", 10), whole("ratio", 100)
+        self._path, self._near = whole("path_m", 10), whole("near_m", 10)
+        self._ratio, self._far_ratio = whole("ratio", 100), whole("far_ratio", 100)
 
     def know(self, slots: npt.NDArray[np.int64], subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
         """As `Operator.know`."""
@@ -143,7 +144,8 @@ class Wandering:
         moved = far | (way2 >= step * step)
         ends = far | (span > self._pause[variant]) | (since > 2**31 - 1)
         short = np.minimum(span, self._pause[variant])
-        ends |= way2 * 1_000_000 > (self._fastest[variant] * short) ** 2
+        # Two fixes may each be a step wrong by themselves: that is no ride.
+        ends |= way2 * 1_000_000 > (self._fastest[variant] * short + 1000 * step) ** 2
         fresh = (state["corners"][row] == 0) | (moved & ends)
         self._begin(row[fresh], at[fresh], lat[fresh], lon[fresh])
         on = np.flatnonzero(moved & ~fresh)
@@ -197,7 +199,14 @@ class Wandering:
         turn, row, variant = turn[shaped], row[shaped], variant[shaped]
         x, y, t = (state[name][row].astype(np.int64) for name in ("x", "y", "t"))
         walks = Walks(x, y, t, np.arange(CORNERS) < state["corners"][row][:, None])
-        bounds = Bounds(self._window[variant], self._path[variant], self._ratio[variant], self._slowest[variant])
+        bounds = Bounds(
+            self._window[variant],
+            self._path[variant],
+            self._ratio[variant],
+            self._near[variant],
+            self._far_ratio[variant],
+            self._slowest[variant],
+        )
         since, path, reach = aimless(walks, bounds)
         at = given.samples.ts[turn]
         met = since > 0

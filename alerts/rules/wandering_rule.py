@@ -7,7 +7,10 @@ FIELDS = frozenset({"pattern", "path", "extent", "duration"})
 
 
 class WanderingRule(Strict, frozen=True):
-    """`path_m` walked within `window_s` and within an extent of 1 / `ratio` of that; corners are `step_m` apart."""
+    """`path_m` walked within `window_s` and within an extent of 1 / `ratio` of that; corners are `step_m` apart.
+
+    Where the extent is over `near_m`, `far_ratio` is asked: who carries things from the car to the house walks far too.
+    """
 
     version: int
     severity: Severity
@@ -16,6 +19,8 @@ class WanderingRule(Strict, frozen=True):
     night_until: int
     """At night: between these minutes of the local day (over midnight where from > until)."""
     ratio: float
+    near_m: float
+    far_ratio: float
     path_m: float
     window_s: float
     step_m: float
@@ -46,6 +51,8 @@ def check_wandering(name: str, rule: WanderingRule) -> None:
         ("night_from", 0, 1440),
         ("night_until", 0, 1440),
         ("ratio", 2, 100),
+        ("near_m", 1, 3000),
+        ("far_ratio", 2, 100),
         ("path_m", 10, 3000),
         ("window_s", 60, 3600),
         ("step_m", 1, 100),

@@ -55,7 +55,13 @@ def raised(
         "extent_m": walk.extent_dm / 10,
         "readings": [{"metric": "position", "value": corners[-1][:2], "at": at, "received": received}],
         "track": corners,
-        "limits": {"ratio": rule.ratio, "path_m": rule.path_m, "window_s": rule.window_s},
+        "limits": {
+            "ratio": rule.ratio,
+            "near_m": rule.near_m,
+            "far_ratio": rule.far_ratio,
+            "path_m": rule.path_m,
+            "window_s": rule.window_s,
+        },
     }
 
     def say(template: str, language: texts.Language) -> str:

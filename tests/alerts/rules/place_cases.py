@@ -23,7 +23,13 @@ PLACE = msgspec.structs.replace(
     fixes=2, dwell_s=60, doubts=2, again_s=600, stuck_s=120, stuck_fixes=3, home_from=960, home_until=60, wait_s=300,
 )  # fmt: skip
 WANDERING = msgspec.structs.replace(
-    msgspec.convert(RULES["wandering"]["wandering"], WanderingRule), path_m=40, ratio=3, calm_s=120, wait_s=300
+    msgspec.convert(RULES["wandering"]["wandering"], WanderingRule),
+    path_m=40,
+    ratio=3,
+    near_m=12,
+    far_ratio=3.5,
+    calm_s=120,
+    wait_s=300,
 )
 LAT, LON = 26.6, 104.83
 DENT = tuple(

@@ -76,10 +76,11 @@ def _walk(rule: WanderingRule, walker: Walker, fix: Fix) -> bool:
     last = walker.corners[-1]
     far = max(abs(east), abs(north)) > 3200
     way = math.hypot(corner.x - last.x, corner.y - last.y)
-    if not far and way < max(round(rule.step_m * 10), round(fix.accuracy * 10)):
+    step = max(round(rule.step_m * 10), round(fix.accuracy * 10))
+    if not far and way < step:
         return False
     span = fix.at - last.at
-    if far or span > rule.pause_s * 1000 or way * 1000 > rule.fastest * 10 * span:
+    if far or span > rule.pause_s * 1000 or way * 1000 > rule.fastest * 10 * span + step * 1000:
         walker.start, walker.corners = fix, [Corner(0, 0, fix.at)]
         return False
     walker.corners, walker.device = [*walker.corners, corner][-CORNERS:], fix.device
@@ -98,7 +99,8 @@ def _aimless(rule: WanderingRule, corners: Sequence[Corner]) -> bool:
         if span > rule.window_s * 1000:
             return False
         reach = _extent(corners[first:])
-        if path >= rule.path_m * 10 and path >= rule.ratio * reach and path * 100 >= rule.slowest * span:
+        ratio = rule.ratio if reach <= rule.near_m * 10 else rule.far_ratio
+        if path >= rule.path_m * 10 and path >= ratio * reach and path * 100 >= rule.slowest * span:
             return True
     return False
 
