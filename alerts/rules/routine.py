@@ -20,7 +20,7 @@ from alerts.rules.operator import Given, Scope, Subject
 from alerts.rules.routine_rule import RoutineRule, check_routine
 from alerts.rules.rows import run_starts
 from alerts.rules.sections import Section
-from alerts.rules.signs import CODES, Done, Marks, code, marks_of, sign_name, signs_among
+from alerts.rules.signs import CODES, Done, Marks, any_sign, code, marks_of, sign_name, signs_among
 from homecare.metrics import INDEX
 from homecare.samples import Flag, Samples
 from homecare.triggers import Trigger
@@ -67,7 +67,7 @@ class Routine:
         return (self._own.days + 2) * DAY_MS
 
     def concerns(self, samples: Samples, event: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
-        signs = signs_among(samples, event, self._signs) > 0
+        signs = any_sign(samples, event, self._signs)
         rows = np.flatnonzero(signs)
         # Without a clock its time is that of receipt, which differs when it comes again: it is looked at each time.
         clock = (samples.flags[rows] & Flag.WRONG_CLOCK) == 0

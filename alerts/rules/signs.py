@@ -60,6 +60,18 @@ def signs_among(
     return result
 
 
+def any_sign(samples: Samples, event: npt.NDArray[np.int8], signs: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """(n,) Rows with one of `signs`; what `signs_among` finds, in less time."""
+    found = np.zeros(len(samples), np.bool_)
+    for sign in signs:
+        if sign in INDEX:
+            found |= samples.values[:, INDEX[sign]] > 0
+    events = [EVENT_CODE[sign] for sign in signs if sign in EVENT_CODE]
+    if events and event.any():
+        found |= np.isin(event, events)
+    return found
+
+
 def marks_of(given: Given, sign: npt.NDArray[np.int16]) -> Marks:
     """The signs of `given`, in its order."""
     rows = np.flatnonzero(sign)
@@ -79,32 +91,26 @@ class Done:
         self._make(64)
 
     def _make(self, size: int) -> None:
-        self._resident = np.zeros(size, np.int32)
-        self._since = np.zeros(size, np.int64)
-        self._until = np.zeros(size, np.int64)
+        # Resident, since, until side by side: one look into memory for each row, not three.
+        self._kept = np.zeros((size, 3), np.int64)
 
     def make_room(self, residents: int) -> None:
         """About as many places as there are people."""
-        if residents > len(self._resident):
+        if residents > len(self._kept):
             self._make(1 << (residents - 1).bit_length())
 
     def forget(self) -> None:
         """Days have changed."""
-        self._until[:] = 0
+        self._kept[:] = 0
 
     def told(self, resident: npt.NDArray[np.int32], ts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """(n,) An earlier sign of that day is known."""
-        place = resident & (len(self._resident) - 1)
-        known: npt.NDArray[np.bool_] = (
-            (self._resident[place] == resident) & (ts >= self._since[place]) & (ts < self._until[place])
-        )
+        kept = self._kept[resident & (len(self._kept) - 1)]
+        known: npt.NDArray[np.bool_] = (kept[:, 0] == resident) & (ts >= kept[:, 1]) & (ts < kept[:, 2])
         return known
 
     def tell(self, resident: npt.NDArray[np.int32], since: npt.NDArray[np.int64], until: npt.NDArray[np.int64]) -> None:
         """Each one's first sign of a day, and when that day ends; of several days, the last one given stays."""
-        place = resident & (len(self._resident) - 1)
-        # One write of all three for whoever comes last: the same rows are picked for each.
-        _, last = np.unique(place[::-1], return_index=True)
-        rows = len(place) - 1 - last
-        self._resident[place[rows]] = resident[rows]
-        self._since[place[rows]], self._until[place[rows]] = since[rows], until[rows]
+        place = resident & (len(self._kept) - 1)
+        # A row is written whole: whoever comes last has all three.
+        self._kept[place] = np.stack([resident.astype(np.int64), since, until], axis=1)
