@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from homecare.broker import Broker
 from homecare.commands.demo_folder import BROKER_FILE, Folder
 from homecare.database import migrate
-from homecare.directory import files, store
+from homecare.directory import credentials, files, store
 from homecare.directory.entries import Directory, Source
 from homecare.embedded import EmbeddedPostgres
 from homecare.errors import HomecareError, InputError, NotMigrated
@@ -51,7 +51,7 @@ class System:
             store.import_directory(self.database.url, source, Vault(self.folder.kept.secret_key))
             files.write(self.folder.directory_file, directory)
             began = self._done("sample directory", began)
-        users = {"homecare": self.folder.kept.backend_password, **store.mqtt_passwords(self.database.url)}
+        users = {"homecare": self.folder.kept.backend_password, **credentials.mqtt_passwords(self.database.url)}
         self.broker = Broker(self.folder.path / "broker", users=users)
         self.supervisor.start_server("broker", self.broker)
         (self.folder.path / BROKER_FILE).write_text(f"mqtt://127.0.0.1:{self.broker.port}\n")
@@ -67,11 +67,11 @@ class System:
     async def follow_directory(self) -> None:
         """Let the broker know the devices that are registered while it runs. Until cancelled."""
         assert self.broker is not None
-        known = await asyncio.to_thread(store.mqtt_passwords, self.database.url)
+        known = await asyncio.to_thread(credentials.mqtt_passwords, self.database.url)
         while True:
             await asyncio.sleep(FOLLOW_S)
             try:
-                found = await asyncio.to_thread(store.mqtt_passwords, self.database.url)
+                found = await asyncio.to_thread(credentials.mqtt_passwords, self.database.url)
             except HomecareError:
                 continue  # it is being started again, or upgraded
             if found != known:

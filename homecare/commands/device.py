@@ -26,7 +26,7 @@ def add(
 ) -> None:
     """Register a device and print its password, once."""
     from homecare.broker import check_user, new_password
-    from homecare.directory import entries, files, store
+    from homecare.directory import credentials, entries, files, store
     from homecare.secrets import Vault
 
     url = database_url()
@@ -40,7 +40,7 @@ def add(
         raise InputError(files.explain(str(error), {"devices": [entry]})) from None
     if password:
         check_user(device)
-    if store.device_is_registered(url, device):
+    if credentials.device_is_registered(url, device):
         raise InputError(f"device {device}: is registered already; `homecare device renew` gives it a new password")
     # Devices hold nothing that is sealed, so any key will do.
     store.import_directory(url, entries.Source(directory, {"devices": [f"device {device}"]}), Vault("unused"))
@@ -56,11 +56,11 @@ def add(
 def renew(device: Annotated[str, typer.Argument(help="A registered device's id.")]) -> None:
     """Give a device a new password and print it, once."""
     from homecare.broker import check_user, new_password
-    from homecare.directory import store
+    from homecare.directory import credentials
 
     check_user(device)
     password = new_password()
-    store.renew_password(database_url(), device, password)
+    credentials.renew_password(database_url(), device, password)
     print(f"user      {device}\npassword  {password}\nIt is shown this once. {NEXT}")
 
 
@@ -72,12 +72,12 @@ def passwords(
     where HOMECARE_TRACCAR_PASSWORD is set, Traccar's.
     """
     from homecare.broker import TRACCAR_USER, hash_password, password_file, write_private
-    from homecare.directory import store
+    from homecare.directory import credentials
 
     backend = urlsplit(setting("HOMECARE_MQTT_URL"))
     if not backend.username or not backend.password:
         raise SettingsError("HOMECARE_MQTT_URL", "must hold user and password, like mqtt://homecare:…@host")
-    hashes = store.mqtt_passwords(database_url())
+    hashes = credentials.mqtt_passwords(database_url())
     servers = {unquote(backend.username): hash_password(unquote(backend.password))}
     if traccar := os.environ.get("HOMECARE_TRACCAR_PASSWORD"):
         servers[TRACCAR_USER] = hash_password(traccar)

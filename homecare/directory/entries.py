@@ -203,7 +203,7 @@ class Order(Entry, frozen=True):
 
     def __post_init__(self) -> None:
         if self.until is not None and self.until <= self.at:
-            raise ValueError("until: expected a time after `at`")
+            raise ValueError("until: expected a time after at")
 
 
 class RuleOverride(Entry, frozen=True):

@@ -227,3 +227,131 @@ def test_import_is_in_the_log_without_any_name(plain_database_url: str) -> None:
 def test_csv_holds_every_kind(tmp_path: Path) -> None:
     files.write(tmp_path / "all", county())
     assert {path.stem for path in (tmp_path / "all").iterdir()} == set(KINDS)
+
+
+HOME = {
+    "resident": "R-1",
+    "name": "home",
+    "watch": "home_by",
+    "points": [[26.5921, 104.8302]],
+    "radius_m": 150,
+    "by": "21:00",
+}
+POND = {"resident": "R-1", "name": "pond", "watch": "enter", "points": [[26.5, 104.8], [26.5, 104.9], [26.6, 104.9]]}
+ORDER = {"resident": "R-1", "what": "spo2_scale_2", "by": "Dr. Sample", "at": "2026-11-01T08:00:00Z"}
+OVERRIDE = {"area": "990100", "rule": "limit.heart_rate", "field": "again_s", "value": 3600, "by": "Dr. Sample"}
+OWN = {"resident": "R-1", "rule": "limit.spo2", "field": "reading.spo2:low.of", "value": [2, 3]}
+PEOPLE: dict[str, Any] = {"areas": [AREA], "residents": [RESIDENT, {**RESIDENT, "id": "R-2"}]}
+
+
+def import_rules(url: str, content: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """Of the rules, `nothing.*` is wrong, and so is anything for R-2."""
+
+    def check(overrides: Any, areas: Any) -> list[tuple[str, str, str]]:
+        assert [area.code for area in areas] == ["990100"]
+        return [(o.whose, o.rule, "no") for o in overrides if o.rule.startswith("nothing") or o.resident == "R-2"]
+
+    path = tmp_path / "directory.json"
+    path.write_bytes(msgspec.json.encode(content))
+    return {kind: dict(count) for kind, count in store.import_directory(url, files.read(path), VAULT, check).items()}
+
+
+def test_places_orders_and_overrides_go_in_once_and_come_out_the_same(plain_database_url: str, tmp_path: Path) -> None:
+    content = PEOPLE | {"places": [HOME, POND], "orders": [ORDER], "overrides": [OVERRIDE, OWN]}
+    first = import_rules(plain_database_url, content, tmp_path)
+    assert (first["places"], first["orders"], first["overrides"]) == ({"added": 1}, {"added": 1}, {"added": 2})
+    again = import_rules(plain_database_url, content, tmp_path)
+    assert all(set(count) == {"unchanged"} for count in again.values())
+    exported = store.export_directory(plain_database_url, None)
+    for path in (tmp_path / "out.json", tmp_path / "tables"):
+        files.write(path, exported)
+        assert files.read(path).directory == exported
+    given = files.read(tmp_path / "directory.json").directory
+    assert (exported.places, exported.orders) == (given.places, given.orders)
+    assert sorted(exported.overrides, key=key) == sorted(given.overrides, key=key)
+
+
+def test_a_file_states_all_places_of_a_resident_and_ends_orders_and_overrides(
+    plain_database_url: str, tmp_path: Path
+) -> None:
+    content = PEOPLE | {"places": [HOME, POND], "orders": [ORDER], "overrides": [OVERRIDE, OWN]}
+    import_rules(plain_database_url, content, tmp_path)
+    changed = {
+        "places": [{**HOME, "by": "20:30"}],
+        "orders": [{**ORDER, "until": "2026-11-20T08:00:00Z"}],
+        "overrides": [{**OVERRIDE, "value": 7200}, {**OWN, "value": None}],
+    }
+    counts = import_rules(plain_database_url, changed, tmp_path)
+    assert counts == {"places": {"changed": 1}, "orders": {"changed": 1}, "overrides": {"changed": 1, "removed": 1}}
+    assert rows(plain_database_url, "select name, minute from place") == [("home", 1230)]
+    assert rows(plain_database_url, "select ended_at is not null from resident_order") == [(True,)]
+    assert rows(plain_database_url, "select rule, value from rule_override") == [("limit.heart_rate", 7200)]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"places": [{**HOME, "resident": "R-9"}]}, r"places\[0\] \(R-9\): resident: there is no resident R-9"),
+        ({"orders": [{**ORDER, "resident": "R-9"}]}, r"orders\[0\] \(R-9\): resident: there is no resident R-9"),
+        ({"overrides": [{**OVERRIDE, "area": "1"}]}, r"overrides\[0\] \(1\): area: there is no area 1"),
+        ({"overrides": [{**OWN, "resident": "R-9"}]}, r"overrides\[0\] \(R-9\): resident: there is no resident R-9"),
+        ({"overrides": [OVERRIDE, {**OVERRIDE, "rule": "nothing.at_all"}]}, r"overrides of area 990100: no"),
+        ({"overrides": [{**OVERRIDE, "rule": "No rule"}]}, r"overrides\[0\] \(990100\): "),
+    ],
+)
+def test_what_does_not_fit_the_database_or_the_rules_is_refused_whole(
+    plain_database_url: str, tmp_path: Path, content: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        import_rules(plain_database_url, PEOPLE | content, tmp_path)
+    assert rows(plain_database_url, "select from area union all select from rule_override") == []
+
+
+def test_an_override_that_was_wrong_before_is_in_nobodys_way(plain_database_url: str, tmp_path: Path) -> None:
+    import_rules(plain_database_url, PEOPLE, tmp_path)
+    with psycopg.connect(plain_database_url, autocommit=True) as db:
+        db.execute(
+            "insert into rule_override (resident, rule, field, value, set_by)"
+            " select key, 'limit.spo2', 'gone', '1', 'before' from resident where id = 'R-2'"
+        )
+    assert import_rules(plain_database_url, {"overrides": [OVERRIDE]}, tmp_path) == {"overrides": {"added": 1}}
+
+
+def test_overrides_are_not_written_where_nothing_checks_them(plain_database_url: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing checks them"):
+        run_import(plain_database_url, PEOPLE | {"overrides": [OVERRIDE]}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"places": [{**HOME, "radius_m": 0}]}, r"points: expected 3 or more where there is no radius_m"),
+        ({"places": [{**POND, "radius_m": 9}]}, r"points: expected one point in a place with radius_m"),
+        ({"places": [{**HOME, "by": None}]}, r"by: expected HH:MM with home_by"),
+        ({"places": [{**HOME, "by": "24:00"}]}, r"places\[0\] \(R-1\), by: expected str matching"),
+        ({"places": [{**HOME, "points": [[91, 0]]}]}, r"places\[0\] \(R-1\), points\[0\]\[0\]: expected float <= 90"),
+        ({"places": [HOME, HOME]}, r"places\[1\] \(R-1\): already stated at .*places\[0\]"),
+        ({"orders": [{**ORDER, "what": "rest"}]}, r"orders\[0\] \(R-1\), what: invalid enum value"),
+        ({"orders": [{**ORDER, "until": ORDER["at"]}]}, r"until: expected a time after at"),
+        ({"overrides": [{**OVERRIDE, "resident": "R-1"}]}, r"area, resident: expected exactly one of the two"),
+        ({"overrides": [OVERRIDE, OVERRIDE]}, r"overrides\[1\] \(990100\): already stated"),
+    ],
+)
+def test_error_in_what_the_rules_know_names_the_entry(tmp_path: Path, content: object, said: str) -> None:
+    path = tmp_path / "directory.json"
+    path.write_bytes(msgspec.json.encode(content))
+    with pytest.raises(InputError, match=said):
+        files.read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("places.csv", "resident,name,watch,points\nR-1,x,enter,1 2;3\n", r"line 2, points: 3: expected latitude"),
+        ("overrides.csv", "area,rule,field,value\n1,limit.x,y,{\n", r"line 2, value: expected JSON"),
+    ],
+)
+def test_error_in_a_table_of_the_rules_names_the_line(tmp_path: Path, name: str, text: str, said: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=said):
+        files.read(tmp_path / name)

@@ -3,16 +3,24 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiomqtt
 import pytest
 
 from homecare.broker import Broker
-from homecare.directory import files
+from homecare.commands.rules import app
+from homecare.directory import files, store
+from homecare.directory.entries import Source
+from homecare.errors import InputError
+from homecare.secrets import Vault
 from simulators.county import Secrets, sample_county
+from tests.conftest import TEMPLATE
+from tests.services.postgres import PostgresServer
 
 PROGRAM = Path(sys.executable).with_name("homecare")
 KEY = "a secret of the tests, 32 characters at least"
@@ -150,3 +158,67 @@ def test_scenarios_are_listed_in_both_languages() -> None:
 def test_county_file_is_plain_json(county_file: Path) -> None:
     content = json.loads(county_file.read_text())
     assert content["devices"][0]["password"] == "of HS-0001"
+
+
+HIGH = "reading.heart_rate:high"
+
+
+def test_rules_are_shown_set_and_unset(plain_database_url: str, county_file: Path) -> None:
+    settings = {"database_url": plain_database_url, "secret_key": KEY}
+    homecare("directory", "import", county_file, **settings)
+    set_ = homecare(
+        "rules", "set", "limit.heart_rate", f"{HIGH}.bands.warning.limit=120", f"{HIGH}.bands.urgent.limit=125",
+        "--area", "990100", "--by", "Dr. Sample", **settings,
+    )  # fmt: skip
+    assert set_.returncode == 0, set_.stderr
+    shown = homecare("rules", "show", "limit.heart_rate", "--resident", "R-000001", **settings).stdout.splitlines()
+    assert f"limit.heart_rate {HIGH}.bands.warning.limit = 120.0  (area 990100)" in shown
+    assert f"limit.heart_rate {HIGH}.bands.critical.limit = 131.0" in shown
+    unset = homecare(
+        "rules", "unset", "limit.heart_rate", f"{HIGH}.bands.warning.limit", f"{HIGH}.bands.urgent.limit",
+        "--area", "990100", **settings,
+    )  # fmt: skip
+    assert unset.stdout.count(": removed\n") == 2
+    shown = homecare("rules", "show", "limit.heart_rate", "--area", "990100", **settings).stdout.splitlines()
+    assert f"limit.heart_rate {HIGH}.bands.warning.limit = 100.0" in shown
+
+
+def test_rules_of_the_pack_are_shown_without_a_database() -> None:
+    shown = homecare("rules", "show", "limit.spo2")
+    assert shown.returncode == 0, shown.stderr
+    assert "limit.spo2 reading.spo2:low.bands.critical.limit = 91.0" in shown.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("set", "limit.heart_rate", f"{HIGH}.bands.warning.limit=115", "--area", "990100"), "overrides of area 990100: rule limit.heart_rate, field reading[0].bands[1].limit: expected bands from mild to severe"),
+        (("set", "limit.heart_rate", "agian_s=60", "--area", "990100"), "field agian_s: agian_s: expected one of version"),
+        (("set", "limit.pulse", "again_s=60", "--area", "990100"), "rule limit.pulse: there is no such rule"),
+        (("set", "limit.spo2", "again_s=60", "--area", "nowhere"), "area: there is no area nowhere"),
+        (("set", "limit.spo2", "again_s=60", "--resident", "R-none"), "resident: there is no resident R-none"),
+        (("set", "limit.spo2", "again_s=60"), "expected exactly one of --area and --resident"),
+        (("set", "limit.spo2", "again_s", "--area", "990100"), "again_s: expected FIELD=VALUE"),
+        (("set", "limit.spo2", "again_s=null", "--area", "990100"), "homecare rules unset"),
+        (("show", "pulse"), "rule pulse: expected one of limit.heart_rate"),
+        (("show", "--resident", "R-none"), "resident R-none: there is no such resident"),
+        (("show", "--area", "nowhere"), "area nowhere: there is no such area"),
+    ],
+)  # fmt: skip
+def test_wrong_use_of_the_rules_says_what_was_expected(
+    county_database: str, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.setenv("HOMECARE_DATABASE_URL", county_database)
+    with pytest.raises(InputError, match=re.escape(said)):
+        app(arguments, standalone_mode=False)
+
+
+@pytest.fixture(scope="module")
+def county_database(plain_server: PostgresServer) -> Iterator[str]:
+    """A county that nobody changes."""
+    name = "county_of_rules"
+    url = plain_server.create_database(name, template=TEMPLATE)
+    secrets = Secrets(lambda d: f"of {d}", lambda c: (f"http://127.0.0.1:9/{c}", SECRET), "ten letters")
+    store.import_directory(url, Source(sample_county(secrets)), Vault(KEY))
+    yield url
+    plain_server.drop_database(name)
