@@ -187,7 +187,7 @@ class Silence:
         missed = np.maximum(self._heard[slot], self._since[slot]) + self._interval[slot]
         awake = np.flatnonzero(chosen[outages.area] & (self._state == AWAKE) & (self._deadline != NEVER))
         verdict = judge(
-            Held(outages.area[slot].astype(np.int64), slot, silent_at, until, missed),
+            Held(outages.area[slot].astype(np.int64), slot, silent_at, until, missed, self._heard[slot]),
             (outages.area[awake].astype(np.int64), self._heard[awake]),
             now,
             outages.rule,

@@ -43,6 +43,8 @@ class Held(NamedTuple):
     """Until when it is held."""
     missed: Ints
     """When its first missing message was to come."""
+    heard: Ints
+    """When it was last heard."""
 
 
 def judge(held: Held, awake: tuple[Ints, Ints], now: int, rule: TogetherRule) -> Verdict:
@@ -51,7 +53,7 @@ def judge(held: Held, awake: tuple[Ints, Ints], now: int, rule: TogetherRule) ->
     `awake`: area and time last heard (Unix ms) of the devices of these areas that are not silent.
     """
     order = np.lexsort((held.slot, held.until, held.area))
-    area, _, silent_at, up_at, missed = (column[order] for column in held)
+    area, _, silent_at, up_at, missed, last = (column[order] for column in held)
     starts = run_starts(area)
     run = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(area))))
     position = np.arange(len(area)) - starts[run]
@@ -64,9 +66,22 @@ def judge(held: Held, awake: tuple[Ints, Ints], now: int, rule: TogetherRule) ->
     heard = np.searchsorted(spoke, (run + 1) * span) - np.searchsorted(
         spoke, run * span + (missed - base), side="right"
     )
-    enough = (silent >= rule.bands[0].devices) & (silent >= rule.share * (silent + heard))
     up = up_at < now
-    first = np.minimum.reduceat(np.where(enough & up, position, len(area)), starts)
+    hopeful = up & (silent >= rule.bands[0].devices) & (silent >= rule.share * (silent + heard))
+    first = np.full(len(starts), len(area))
+    # Those that fell silent only later spoke as well. Seldom more than once: each further time one is told alone.
+    while hopeful.any():
+        at_first = np.minimum.reduceat(np.where(hopeful, position, len(area)), starts)
+        asked = np.flatnonzero(at_first < len(area))
+        rows = starts[asked] + at_first[asked]
+        time_up, silence_began = np.full(len(starts), NEVER), np.full(len(starts), NEVER)
+        time_up[asked], silence_began[asked] = up_at[rows], missed[rows]
+        later = (silent_at > time_up[run]) & (last > silence_began[run])
+        heard[rows] += np.add.reduceat(later.astype(np.int64), starts)[asked]
+        enough = silent[rows] >= rule.share * (silent[rows] + heard[rows])
+        first[asked[enough]] = at_first[asked[enough]]
+        hopeful[rows] = False
+        hopeful &= first[run] == len(area)
     found = first < len(area)
     rows = starts[found] + first[found]
     at = np.full(len(starts), -NEVER)

@@ -186,7 +186,8 @@ def _decide(county: County, one: Watched) -> None:
     heard = [
         other
         for other in county.neighbours(area)
-        if other.state == "awake" and other.counted is not None and (other.heard or 0) > missed
+        if (other.state == "awake" or (other.state == "held" and other.fell > one.until))
+        and (other.heard or 0) > missed
     ]
     if (
         together is None
