@@ -194,6 +194,11 @@ select coalesce(max(id), 0) from ingest_journal where shard = %(shard)s
 delete from ingest_journal
 where (shard = %(shard)s and id <= %(until)s) or written_at < clock_timestamp() - interval '1 day'
 
+-- name: follow_on
+-- Not for what is acknowledged: what follows from memory is made again from the journal, whose end is written after it and
+-- so is lost with it. It need not wait for the disk, nor make the batches wait.
+set synchronous_commit = off
+
 -- name: journalled_samples
 -- Every field is there, as in recent_samples.
 select {columns} from unnest({device}::int[], {first}::timestamptz[], {last}::timestamptz[]) as j (device, first, last)

@@ -24,11 +24,15 @@ from ingest.latest import encode, readings_of
 
 log = structlog.get_logger()
 QUERIES = load_queries("ingest")
-LATEST_S = 0.9
+LATEST_S = 0.45
+SPREAD_S = 0.4
+"""Over which one round of latest readings is written, so that no commit waits behind all of it; with LATEST_S less than 1 s."""
 COUNTS_S = 10.0
 FIGURES_S = 60.0
-AT_ONCE = 5_000
+AT_ONCE = 2_000
 """Rows in one statement."""
+PAUSE_S = 0.005
+"""Between two statements of a long row of them."""
 MOST_GAPS = 200
 """Of one device."""
 
@@ -77,6 +81,7 @@ class Upkeep:
         try:
             db = await self._connection.get()
             with unavailable():
+                await db.execute(QUERIES["follow_on"])
                 await duty.do(db)
         except DatabaseUnavailable as error:
             measures.UPKEEP_FAILURES.labels(duty.name).inc()
@@ -85,15 +90,19 @@ class Upkeep:
 
     async def write_latest(self, db: AsyncConnection) -> None:
         """The readings gathered until now; whatever is there and newer stays."""
-        samples = self._counting.latest.take()
-        measures.LATEST_WAITING.set(len(samples))
-        if not len(samples):
+        waiting = self._counting.latest.take()
+        measures.LATEST_WAITING.set(len(waiting))
+        if not len(waiting):
             return
-        try:
-            await _keep_latest(db, samples)
-        except BaseException:
-            self._counting.latest.give_back(samples)
-            raise
+        parts = np.array_split(np.argsort(waiting.device, kind="stable"), -(-len(waiting) // AT_ONCE))
+        for n, part in enumerate(parts):
+            try:
+                await _keep_latest(db, waiting.take(np.sort(part)))
+                if n + 1 < len(parts):
+                    await asyncio.sleep(SPREAD_S / len(parts))
+            except BaseException:
+                self._counting.latest.give_back(waiting.take(np.sort(np.concatenate(parts[n:]))))
+                raise
 
     async def write_counts(self, db: AsyncConnection) -> None:
         """How far the counts came; the journal until then is not needed any more."""
@@ -110,12 +119,14 @@ class Upkeep:
             except BaseException:
                 sequences.dirty[some] = True
                 raise
+            await asyncio.sleep(PAUSE_S)
         await db.execute(QUERIES["forget_journal"], {"shard": self._shard, "until": until})
 
     async def write_figures(self, db: AsyncConnection) -> None:
         """How messages came in."""
         while (figures := self._counting.reception.take(AT_ONCE)).device:
             await db.execute(QUERIES["keep_reception"], asdict(figures))
+            await asyncio.sleep(PAUSE_S)
 
     async def settle_gaps(self, db: AsyncConnection) -> None:
         """Events are not missing; what is missing for too long, or too much, is given up and only counted."""
