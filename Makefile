@@ -31,6 +31,7 @@ test: setup-tests ## all tests, on real services; PYTEST_ARGS="-k fall" for some
 check: setup-tests lint test ## format, lint, types, import rules and all tests
 
 bench: setup-tests ## how fast it is, against its goals and against others; ONLY=ingest for a part (build/bench.json)
+	@deploy/setup/bench.sh
 	@$(BIN)/python -m tests.bench $(addprefix --only ,$(ONLY))
 
 quality: setup-tests ## how right the rules are, on real people's data left out one by one; ONLY=tihm for a part (build/quality.json)
@@ -62,7 +63,7 @@ screenshots: setup-tests ## take the pictures of docs/images again, by the tests
 	cp build/pictures/queue-en.png build/pictures/queue-zh.png docs/images/
 
 requirements: setup-tests ## compile requirements/*.in again, with hashes
-	cd requirements && for name in base dev node fuzz; do \
+	cd requirements && for name in base dev node fuzz bench; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make requirements" $$name.in -o $$name.txt; done
 

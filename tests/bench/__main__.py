@@ -3,11 +3,11 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from homecare.logs import configure_logs
-from tests.bench import batches, latency, million, node_red, shards, sos, throughput
+from tests.bench import batches, latency, million, node_red, rules, shards, sos, throughput
 from tests.bench.goals import Results
 from tests.bench.say import Say, say
 from tests.bench.site import Site, open_site
@@ -25,7 +25,9 @@ INGEST: Mapping[str, Measure] = {
     "node_red": node_red.measure,
 }
 """The parts of the telemetry lane, in the order in which they run."""
-PARTS: Mapping[str, Mapping[str, Measure]] = {"ingest": INGEST}
+RULES: Mapping[str, Callable[[Results, Say], None]] = rules.PARTS
+"""The parts of the rules, which need no service."""
+PARTS: Mapping[str, Iterable[str]] = {"rules": RULES, "ingest": INGEST}
 
 
 def main() -> int:
@@ -48,12 +50,18 @@ def main() -> int:
 
 
 async def _run(only: list[str], results: Results) -> None:
+    chosen = {name for part, names in PARTS.items() for name in names if part in only or name in only}
+    for name, measure_rules in RULES.items():
+        if name in chosen:
+            say(f"rules: {name}")
+            measure_rules(results, say)
+    if not chosen & INGEST.keys():
+        return
     with open_site() as site:
-        for part, measures in PARTS.items():
-            for name, measure in measures.items():
-                if part in only or name in only:
-                    say(f"{part}: {name}")
-                    await measure(site, results, say)
+        for name, measure in INGEST.items():
+            if name in chosen:
+                say(f"ingest: {name}")
+                await measure(site, results, say)
 
 
 if __name__ == "__main__":

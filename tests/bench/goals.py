@@ -44,6 +44,14 @@ GOALS = {
     "cold_start_s": Goal("s", 30, "less"),
     "bytes_per_row": Goal("bytes", None, "less"),
     "shards_2_vs_1": Goal("x", 1.7),
+    "rules_samples_per_s": Goal("samples/s", 400_000),
+    "rules_samples_per_s_million": Goal("samples/s", 1_000_000),
+    "rules_vs_scalar": Goal("x", 8),
+    "rules_vs_bytewax": Goal("x", 10),
+    "silence_sweep_ms": Goal("ms", 20, "less"),
+    "silence_sweep_many_due_ms": Goal("ms", None, "less"),
+    "rules_bytes_per_device": Goal("bytes", 1024, "less"),
+    "backtest_samples_per_s": Goal("samples/s", 200_000),
 }
 
 
