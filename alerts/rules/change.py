@@ -197,7 +197,9 @@ class Change:
         sign, usual = self._sign[variant], self._usual[variant]
         now = median(values, known & recent)
         centre = median(values, reference)
-        apart = spread(values, reference, centre)
+        # How far days lie apart is a matter of all that are known, however few of them are compared with.
+        whole = np.where(usual[:, None], reference, (days != NO_DAY) & ~recent)
+        apart = spread(values, whole, median(values, whole))
         lowest = np.where(reference, values, np.inf).min(axis=1)
         highest = np.where(reference, values, -np.inf).max(axis=1)
         centre = np.where(usual, centre, np.where(sign >= 0, lowest, highest))

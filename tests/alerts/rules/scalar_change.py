@@ -79,7 +79,8 @@ def _judge(rule: ChangeRule, person: Person, part: Part, today: int, at: int, va
     now = median([_value(rule, day) for day in recent]) if speaks else math.nan
     difference = round(now - usual, 3)
     away = {"up": difference, "down": -difference, "both": abs(difference)}[rule.direction]
-    needed = max(rule.limit, round(rule.spreads * _spread(rule, before), 3)) if before else rule.limit
+    known = before if rule.against == "usual" else days[rule.recent :]
+    needed = max(rule.limit, round(rule.spreads * _spread(rule, known), 3)) if known else rule.limit
     beyond = speaks and away >= needed
     over = not speaks or away <= needed - rule.hysteresis
     if not beyond:
