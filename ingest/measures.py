@@ -45,3 +45,5 @@ ROLLED_UP_UNTIL = Gauge(
 OVERRIDES_LEFT_OUT = Gauge(
     "homecare_ingest_overrides_left_out", "Overrides of rules that do not fit the rule pack: they are not followed"
 )
+KEPT_BYTES = Gauge("homecare_ingest_rules_kept_bytes", "Size of what was last kept of the rules' state", ["operator"])
+EVENTS_TOLD = Counter("homecare_ingest_events_told", "Events that the rules were told of")

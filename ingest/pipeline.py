@@ -10,14 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
 from homecare.checked import Checked
 from homecare.clock import Clock, wall_clock
 from homecare.devices import RegisteredDevice
-from homecare.messages import Inbound
+from homecare.messages import AccelerationWindow, Event, Inbound
 from homecare.samples import Samples
 from homecare.triggers import Trigger
 from ingest import measures
@@ -71,19 +69,16 @@ class Rules(Protocol):
 
     def apply(self, samples: Samples) -> list[Trigger]: ...
 
+    def windows(self, windows: Sequence[AccelerationWindow]) -> list[Trigger]:
+        """Raw acceleration; its devices were heard."""
+
+    def events(self, events: Sequence[Event]) -> list[Trigger]:
+        """What else happened; the event lane has told people of it already."""
+
     def sweep(self, now: int) -> list[Trigger]: ...
 
     def listen(self, since: int) -> None:
         """Nobody could be heard before `since`."""
-
-    def heard(self, devices: npt.NDArray[np.int32], received: npt.NDArray[np.int64]) -> None:
-        """These devices (keys) were heard then, by other means than a sample."""
-
-    def recall(self, triggers: Iterable[Trigger]) -> None:
-        """The last trigger of every series, given out before a restart."""
-
-    def restore(self, samples: Samples) -> None:
-        """Samples that went through `apply` before a restart."""
 
 
 @dataclass(slots=True)
@@ -95,6 +90,7 @@ class Work:
     checked: Checked = field(default_factory=Checked)
     repeats: frozenset[Delivery] = frozenset()
     triggers: list[Trigger] = field(default_factory=list)
+    written: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 Stage = Callable[[Work], Awaitable[None]]
@@ -111,7 +107,9 @@ class Lane:
         *,
         clock: Clock = wall_clock,
         sweep_s: float = SWEEP_S,
+        events: Callable[[], AsyncIterator[list[Event]]] | None = None,
     ) -> None:
+        """`events`: what happens to the devices, page by page, for as long as it is asked."""
         self._checks = checks
         self._rules = rules
         self._writing = Writing(checks.check, store)
@@ -121,6 +119,9 @@ class Lane:
         self._ready: asyncio.Queue[Work] = asyncio.Queue(AHEAD)
         self._picked_up = asyncio.Event()
         """What was put into the queue last is being written."""
+        self._events = events
+        self._unwritten: dict[int, Work] = {}
+        """By `id`: work whose triggers the rules have given, or are being asked for, and that is not stored yet."""
         self._in_hand: deque[Work] = deque()
         """Batches that are taken and not yet acknowledged, the oldest first."""
         measures.BACKLOG.set_function(lambda: sum(len(work.messages) for work in self._in_hand))
@@ -133,18 +134,24 @@ class Lane:
 
     async def run(self, source: Source) -> None:
         """Until cancelled; then what was taken is finished, if the database lets it within `DRAIN_S`."""
-        # What an earlier run could not finish was not acknowledged, so it comes again.
+        # What an earlier run could not finish was not acknowledged, so it comes again; but the rules know it by now.
+        owed = [trigger for work in self._unwritten.values() for trigger in work.triggers]
+        self._unwritten.clear()
         self._ready, self._hearing = asyncio.Queue(AHEAD), Hearing()
         self._in_hand.clear()
         self._writing.forget()
         async with asyncio.TaskGroup() as group:
             finishing = group.create_task(self._finish(), name="finish")
-            sweeping = group.create_task(self._sweep(source), name="sweep")
+            await self._tell(lambda: owed)
+            others = [group.create_task(self._sweep(source), name="sweep")]
+            if self._events is not None:
+                others.append(group.create_task(self._follow(self._events()), name="events"))
             try:
                 async for batch in source.batches(MOST_MESSAGES):
                     await self._take(batch)
             finally:
-                sweeping.cancel()
+                for task in others:
+                    task.cancel()
                 await self._drain(finishing)
                 finishing.cancel()
 
@@ -152,6 +159,7 @@ class Lane:
         work = Work(batch.messages, batch.acknowledge)
         measures.BATCH_MESSAGES.observe(len(work.messages))
         self._in_hand.append(work)
+        self._unwritten[id(work)] = work
         self._hearing.taken(self._clock(), full=len(work.messages) >= MOST_MESSAGES)
         before, _ = self.stages
         for stage in before:
@@ -170,6 +178,8 @@ class Lane:
             self._picked_up.set()
             for stage in after:
                 await stage(work)
+            self._unwritten.pop(id(work), None)
+            work.written.set()
             if work.messages:
                 self._in_hand.popleft()
             self._ready.task_done()
@@ -191,11 +201,8 @@ class Lane:
         work.checked = without(work.checked, work.repeats)
 
     async def _apply_rules(self, work: Work) -> None:
-        windows = work.checked.windows
-        if windows:
-            devices = np.array([window.device_key for window in windows], np.int32)
-            self._rules.heard(devices, np.array([window.received for window in windows], np.int64))
-        work.triggers = self._ask_rules(lambda: self._rules.apply(work.checked.samples))
+        work.triggers = self._ask_rules(lambda: self._rules.windows(work.checked.windows))
+        work.triggers += self._ask_rules(lambda: self._rules.apply(work.checked.samples))
 
     async def _store(self, work: Work) -> None:
         await self._writing.write(work.messages, work.checked, work.repeats, work.triggers)
@@ -219,9 +226,29 @@ class Lane:
             if until is None:
                 continue
             measures.HEARD_UNTIL.set(until / 1000)
-            triggers = self._ask_rules(lambda until=until: self._rules.sweep(until))  # type: ignore[misc]
-            if triggers:
-                await self._ready.put(Work(triggers=triggers))
+            await self._tell(lambda until=until: self._rules.sweep(until))  # type: ignore[misc]
+
+    async def _follow(self, pages: AsyncIterator[list[Event]]) -> None:
+        """The events of the shard's devices, which come by way of the database."""
+        async for page in pages:
+            await self._tell(lambda page=page: self._rules.events(page))  # type: ignore[misc]
+
+    async def _tell(self, question: Callable[[], list[Trigger]]) -> None:
+        """What the rules say of other things than a batch is stored in line with the batches."""
+        work = Work(triggers=self._ask_rules(question))
+        if work.triggers:
+            self._unwritten[id(work)] = work
+            await self._ready.put(work)
+
+    def owe(self, triggers: Sequence[Trigger]) -> None:
+        """Triggers that are to be stored before anything else."""
+        work = Work(triggers=list(triggers))
+        self._unwritten[id(work)] = work
+
+    async def all_written(self) -> None:
+        """Returns when all that the rules have said by now is stored."""
+        for work in list(self._unwritten.values()):
+            await work.written.wait()
 
     def _ask_rules(self, question: Callable[[], list[Trigger]]) -> list[Trigger]:
         """A rule that fails must not stop the measurements, nor the other process, which has SOS and fall."""

@@ -118,11 +118,6 @@ cross join lateral (
     from trigger where kind = 'outage' and trigger.area = areas.area
     order by at desc, id desc limit 1) as last
 
--- name: recent_samples
--- Every field is there (NULL is what Samples has for it), so that rows of binary COPY are all of one width.
-select {columns} from sample
-where ts >= {since} and ({devices}::int[] is null or device = any({devices}::int[]))
-
 -- name: quarantine_list
 select id, received, last_received, times, lane, reason, device, area, topic, length(payload) as size, detail, replayed_at
 from quarantine
@@ -194,15 +189,15 @@ select coalesce(max(id), 0) from ingest_journal where shard = %(shard)s
 delete from ingest_journal
 where (shard = %(shard)s and id <= %(until)s) or written_at < clock_timestamp() - interval '1 day'
 
--- name: follow_on
--- Not for what is acknowledged: what follows from memory is made again from the journal, whose end is written after it and
--- so is lost with it. It need not wait for the disk, nor make the batches wait.
-set synchronous_commit = off
-
 -- name: journalled_samples
 -- Every field is there, as in recent_samples.
 select {columns} from unnest({device}::int[], {first}::timestamptz[], {last}::timestamptz[]) as j (device, first, last)
 join sample on sample.device = j.device and sample.ts between j.first and j.last
+
+-- name: follow_on
+-- Not for what is acknowledged: what follows from memory is made again from the journal, whose end is written after it and
+-- so is lost with it. It need not wait for the disk, nor make the batches wait.
+set synchronous_commit = off
 
 -- name: stage_latest
 create temp table if not exists staged_latest (like latest) on commit delete rows
@@ -371,3 +366,51 @@ select count(*) from resident
 
 -- name: resident_keys
 select key from resident order by key
+
+-- name: snapshot_shards
+-- Whose state is kept, the newest first.
+select shard from rules_snapshot group by shard order by max(taken_at) desc, shard
+
+-- name: snapshots
+-- The older first: what is there twice is as the newer has it.
+select operator, made_of, since, state from rules_snapshot
+where shard = any(%(shards)s::text[]) order by operator, taken_at, part
+
+-- name: forget_snapshot
+delete from rules_snapshot where shard = %(shard)s and operator = %(operator)s
+
+-- name: keep_snapshot
+insert into rules_snapshot (shard, operator, part, made_of, since, state)
+values (%(shard)s, %(operator)s, %(part)s, %(made_of)s, %(since)s, %(state)s)
+
+-- name: oldest_to_restore
+-- When the n-th newest sample was measured, Unix ms; no row where there are fewer.
+select floor(extract(epoch from ts) * 1000)::bigint from sample order by ts desc offset %(most)s limit 1
+
+-- name: samples_to_restore
+-- Every field is there (NULL is what Samples has for it), so that rows of binary COPY are all of one width. In order of
+-- measurement; without those that came with an event: the event is told itself.
+select {columns} from sample
+where ts >= {since} and ({devices}::int[] is null or device = any({devices}::int[])) and (flags & 32) = 0
+order by ts
+
+-- name: events_now
+select coalesce(max(committed), clock_timestamp()) from event
+
+-- name: events_to_restore
+-- A device's clock is at most five minutes ahead (contract section 2).
+select id, committed, device_id, device, resident, area, event, boot, seq, of_seq, service,
+       floor(extract(epoch from ts) * 1000)::bigint, claimed, floor(extract(epoch from received) * 1000)::bigint,
+       flags, "values", position
+from event
+where committed >= %(since)s - interval '10 minutes' and ts >= %(since)s and device is not null
+order by received, id
+
+-- name: events_since
+-- One page, in order of their coming.
+select id, committed, device_id, device, resident, area, event, boot, seq, of_seq, service,
+       floor(extract(epoch from ts) * 1000)::bigint, claimed, floor(extract(epoch from received) * 1000)::bigint,
+       flags, "values", position
+from event
+where (committed, id) > (%(committed)s, %(id)s) and device is not null
+order by committed, id limit %(most)s

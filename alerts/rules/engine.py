@@ -27,9 +27,11 @@ Starting again
     (`dump`, `load`) and of the readings and events since; see `running`.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import get_args
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -39,7 +41,7 @@ from alerts.rules.limit import Limits
 from alerts.rules.operator import Scope, Subject
 from alerts.rules.outages import RULE as OUTAGE
 from alerts.rules.pack import SECTIONS, Pack
-from alerts.rules.running import AHEAD_MS, Kept, Named, Running
+from alerts.rules.running import AHEAD_MS, Named, Running
 from alerts.rules.silence import RULE as SILENCE
 from alerts.rules.silence import Silence
 from alerts.rules.slots import Slots
@@ -47,6 +49,7 @@ from alerts.rules.streams import Streams
 from alerts.rules.variants import Variants
 from alerts.rules.whose import Whose
 from homecare.devices import RegisteredDevice
+from homecare.kept import Kept
 from homecare.messages import AccelerationWindow, Event
 from homecare.residents import Profile
 from homecare.samples import Flag, Samples
@@ -54,11 +57,14 @@ from homecare.triggers import Trigger
 
 __all__ = ["AHEAD_MS", "Engine", "operators_of"]
 
+STATE_FORMAT = 1
+"""Of what operators keep over a restart: increase it, and they all start anew."""
+
 
 def operators_of(pack: Pack) -> list[Named]:
     """An operator for each rule of the pack that is neither limit, silence nor event."""
     return [
-        Named(section.name if section.single else f"{section.name}.{name}", section.operator(name, rule))
+        Named(section.name if section.single else f"{section.name}.{name}", section.operator(name, rule), _digest(rule))
         for section in SECTIONS.values()
         for name, rule in pack.rules.get(section.name, {}).items()
     ]
@@ -82,7 +88,7 @@ class Engine:
         self._silence = None if pack.silence is None else Silence(pack.silence)
         if operators is None:
             lasting = (Lasting(pack.limit, scope, pack.lateness_ms) for scope in get_args(Scope))
-            operators = [*operators_of(pack), *(Named("limit", each) for each in lasting)]
+            operators = [*operators_of(pack), *(Named("limit", each, _digest(pack.limit)) for each in lasting)]
         self._running = Running(operators, self._devices, self._residents)
         self._variants = Variants((pack,))
         self._whose = Whose(self._devices, self._residents)
@@ -92,8 +98,13 @@ class Engine:
 
     @property
     def memory_ms(self) -> int:
-        """How far back, by `ts`, samples are needed to rebuild the state."""
-        return max(self._pack.lateness_ms + AHEAD_MS, self._running.memory_ms)
+        """How far back, by `ts`, samples are needed to rebuild the state where no snapshot is there."""
+        return max(self.limits_memory_ms, self._running.memory_ms)
+
+    @property
+    def limits_memory_ms(self) -> int:
+        """How far back, by `ts`, samples are needed to rebuild the limits' state."""
+        return self._pack.lateness_ms + AHEAD_MS
 
     def register(self, devices: Iterable[RegisteredDevice]) -> None:
         """New devices, and changes of interval, area, wearer or revocation of known ones."""
@@ -258,6 +269,10 @@ class Engine:
         self._running.make_room()
         if self._silence is not None:
             self._silence.make_room(self._devices.capacity)
+
+
+def _digest(rules: object) -> str:
+    return hashlib.sha256(msgspec.json.encode([STATE_FORMAT, msgspec.to_builtins(rules)])).hexdigest()
 
 
 def _order(trigger: Trigger) -> tuple[int, int, str, int]:

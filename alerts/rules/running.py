@@ -9,7 +9,6 @@ what was held back then is among them, and what an operator already knew is not 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from alerts.rules.pack import Pack
 from alerts.rules.seen import Seen
 from alerts.rules.settled import EARLIEST, SLACK_MS, Settled
 from alerts.rules.slots import Slots
+from homecare.kept import Kept
 from homecare.messages import AccelerationWindow
 from homecare.samples import Flag, Samples
 from homecare.triggers import Trigger
@@ -33,21 +33,13 @@ class Named:
 
     name: str
     operator: Operator
+    made_of: str = ""
+    """Digest of the rule: the state that another rule made is not taken up."""
 
     @property
     def label(self) -> str:
         """What its state is kept under; one rule may have an operator for devices and one for residents."""
         return f"{self.name} of {self.operator.scope}s"
-
-
-class Kept(NamedTuple):
-    """The state of one operator; row i of every array of `state` is that of the device or resident `keys[i]`."""
-
-    name: str
-    """As `Named.label`, or `SEEN`."""
-    since: int
-    keys: npt.NDArray[np.int64]
-    state: dict[str, npt.NDArray[Any]]
 
 
 SEEN = "seen"
@@ -193,7 +185,7 @@ class Running:
             at_once.append(self._kept(named, since))
         if at_once:
             names, received = self._seen.dump()
-            at_once.append(Kept(SEEN, min(kept.since for kept in at_once), names, {"received": received}))
+            at_once.append(Kept(SEEN, "", min(kept.since for kept in at_once), names, {"received": received}))
         yield from at_once
         for lane in self._lanes:
             for named in lane.operators:
@@ -205,7 +197,7 @@ class Running:
             self._seen.load(kept.keys, kept.state["received"])
             return
         for named in self.operators:
-            if named.label == kept.name:
+            if (named.label, named.made_of) == (kept.name, kept.made_of):
                 scope = named.operator.scope
                 slots = self._slots[scope].add(kept.keys << 32 if scope == "device" else kept.keys)
                 self.make_room()
@@ -229,7 +221,7 @@ class Running:
             differs |= other.any(axis=tuple(range(1, other.ndim))) if other.ndim > 1 else other
         rows = np.flatnonzero(differs)
         keys = slots.keys[rows] >> 32 if named.operator.scope == "device" else slots.keys[rows]
-        return Kept(named.label, since, keys, {name: array[rows] for name, array in state.items()})
+        return Kept(named.label, named.made_of, since, keys, {name: array[rows] for name, array in state.items()})
 
     def _settle(self, received: int) -> list[Trigger]:
         triggers: list[Trigger] = []

@@ -10,7 +10,7 @@ import structlog
 
 from alerts.rules.engine import Engine
 from alerts.rules.pack import load_pack
-from alerts.rules.variants import variants
+from alerts.rules.variants import Variants, variants
 from gateway import broker_watch
 from gateway.edge import Edge
 from gateway.native import NATIVE
@@ -31,12 +31,15 @@ from homecare.tasks import raise_if_cancelled, run, run_tasks
 from homecare.wakeups import Wakeups
 from ingest.connection import LiveConnection, WriterConnection
 from ingest.counting import Counting
+from ingest.occurrences import CHANNEL as EVENTS_CHANNEL
+from ingest.occurrences import Occurrences
 from ingest.pipeline import Lane
 from ingest.residents import CHANNEL as RULES_CHANNEL
 from ingest.residents import Residents
 from ingest.restore import restore
 from ingest.rollups import RollUps
 from ingest.shards import Shard
+from ingest.snapshots import Snapshots
 from ingest.store import Store
 from ingest.upkeep import Upkeep
 
@@ -89,7 +92,9 @@ class Ingest:
         await self._start_health()
         await self.writer.stand_by()
         async with open_pool(self._url, name=f"homecare-ingest {self.shard}", max_size=2) as pool:
-            residents = Residents(pool, self.shard, self.engine, partial(variants, load_pack()), self._rules_changed)
+            residents: Residents[Variants] = Residents(
+                pool, self.shard, self.engine, partial(variants, load_pack()), self._rules_changed
+            )
             await residents.look()
             devices, horizon = await load(pool, self.registry)
             ours = [device for device in devices if self.shard.has(device.area)]
@@ -103,11 +108,16 @@ class Ingest:
                 found = await (await db.execute("select from pg_extension where extname = 'timescaledb'")).fetchone()
             if found is None:
                 log.warning("plain_postgresql", meaning="no TimescaleDB: samples go to one plain table")
-            await restore(db, self.engine, ours, wall_clock(), all_devices=self.shard.count == 1)
+            occurrences = Occurrences(LiveConnection(self._url, f"homecare-ingest {self.shard} events"), self.shard)
+            unsaid = await restore(db, self.engine, ours, wall_clock(), shard=self.shard, occurrences=occurrences)
             raise_if_cancelled()
             dialects = (NATIVE, SENML, measurements(self.shard.has))
-            lane = Lane(Edge(self.registry, dialects), self.engine, store)
-            wakeups = Wakeups(self._url, [CHANNEL, RULES_CHANNEL])
+            wakeups = Wakeups(self._url, [CHANNEL, RULES_CHANNEL, EVENTS_CHANNEL])
+            edge = Edge(self.registry, dialects)
+            lane = Lane(edge, self.engine, store, events=lambda: occurrences.follow(wakeups))
+            lane.owe(unsaid)
+            keeping = LiveConnection(self._url, f"homecare-ingest {self.shard} keeps rules")
+            snapshots = Snapshots(keeping, self.shard, self.engine.dump, lane.all_written)
             upkeep = Upkeep(
                 LiveConnection(self._url, f"homecare-ingest {self.shard} upkeep"),
                 store.counting,
@@ -120,6 +130,7 @@ class Ingest:
                 "residents": residents.follow(wakeups),
                 "listen": self._listen(lane),
                 "upkeep": upkeep.run(),
+                "snapshots": snapshots.run(),
             }
             if self.shard.index == 1:
                 connection = LiveConnection(self._url, f"homecare-ingest {self.shard} rollups")

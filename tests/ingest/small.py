@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from homecare.checked import Checked
 from homecare.devices import RegisteredDevice
-from homecare.messages import Inbound, Rejection
+from homecare.kept import Kept
+from homecare.messages import AccelerationWindow, Event, Inbound, Rejection
 from homecare.metrics import INDEX
 from homecare.samples import Samples
 from homecare.triggers import Trigger
@@ -46,10 +47,14 @@ class SmallRules:
     """A heart rate above 100 is a trigger; who is in `silent` is so at the next sweep."""
 
     memory_ms = 3_600_000
+    limits_memory_ms = 3_600_000
+    since: int | None = None
 
     def __init__(self) -> None:
         self.seen: list[int] = []
         self.restored: list[Samples] = []
+        self.loaded: list[Kept] = []
+        self.happened: list[Event] = []
         self.recalled: list[Trigger] = []
         self.last_heard: dict[int, int] = {}
         self.listening_since: list[int] = []
@@ -82,8 +87,24 @@ class SmallRules:
     def recall(self, triggers: Iterable[Trigger]) -> None:
         self.recalled += triggers
 
-    def restore(self, samples: Samples) -> None:
+    def load(self, kept: Kept) -> None:
+        self.loaded.append(kept)
+
+    def windows(self, windows: Sequence[AccelerationWindow]) -> list[Trigger]:
+        self.last_heard.update((window.device_key, window.received) for window in windows)
+        return []
+
+    def events(self, events: Sequence[Event]) -> list[Trigger]:
+        self.happened += events
+        return [trigger(f"event:{event.seq}", event.origin.device_key or 0) for event in events]
+
+    def restore_events(self, events: Sequence[Event]) -> list[Trigger]:
+        self.happened += events
+        return []
+
+    def restore(self, samples: Samples) -> list[Trigger]:
         self.restored.append(samples)
+        return self.said
 
 
 class GivenBatch:

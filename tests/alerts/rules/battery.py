@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from alerts.rules.engine import Engine
 from alerts.rules.operator import EVENT_CODE
 from alerts.rules.pack import Pack, build_pack
-from alerts.rules.running import AHEAD_MS, Kept, Named
+from alerts.rules.running import AHEAD_MS, Named
 from alerts.rules.settled import SLACK_MS
 from homecare.devices import RegisteredDevice
+from homecare.kept import Kept
 from homecare.messages import FIXES, Event, Origin, Position
 from homecare.metrics import INDEX
 from homecare.residents import Profile
@@ -212,7 +213,7 @@ def to_samples(rows: Sequence[Row]) -> Samples:
             getattr(samples, name)[at] = getattr(row, name)
         for name in ("lat", "lon", "accuracy", "speed"):
             getattr(samples, name)[at] = getattr(row, name)
-        samples.fix[at] = -1 if row.fix is None else FIXES.index(row.fix)  # type: ignore[arg-type]
+        samples.fix[at] = -1 if row.fix is None else FIXES.index(row.fix)
         samples.flags[at] = Flag.WRONG_CLOCK if row.wrong_clock else 0
         for metric, value in row.values.items():
             samples.values[at, INDEX[metric]] = value

@@ -51,7 +51,8 @@ class Tally:
     def concerns(self, samples: Samples, event: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
         """Heart rates and calls for help."""
         mask: npt.NDArray[np.bool_] = ~np.isnan(samples.values[:, INDEX["heart_rate"]])
-        return mask | (event == EVENT_CODE["assist"])
+        mask |= event == EVENT_CODE["assist"]
+        return mask
 
     def make_room(self, slots: int) -> None:
         """As `Operator`."""
