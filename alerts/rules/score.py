@@ -163,7 +163,7 @@ class WarningScore:
             "missing": missing,
             "scale": int(self._scale[slot[0]]),
             "window_ms": round(1000 * rule.window_s),
-            "limits": [{"severity": band.severity, "score": band.score} for band in rule.bands],
+            "bands": [{"severity": band.severity, "score": band.score} for band in rule.bands],
         }
         if not level:
             evidence["raised_at"] = int(self._state["raised_at"][place])
