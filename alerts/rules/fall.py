@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alerts.rules.columns import Column, Columns
-from alerts.rules.fall_features import NAMES, features
+from alerts.rules.fall_after import SECOND, After, Followed
+from alerts.rules.fall_features import NAMES, features, picture
+from alerts.rules.fall_heard import Heard
 from alerts.rules.fall_model import Model, model
 from alerts.rules.fall_rule import FallRule, check_fall
 from alerts.rules.fall_trace import (
@@ -32,7 +33,6 @@ from alerts.rules.fall_trace import (
     filled,
     pieces,
     strip,
-    unpack,
 )
 from alerts.rules.known import Known
 from alerts.rules.operator import Given, Scope, Subject
@@ -42,18 +42,8 @@ from homecare.messages import AccelerationWindow
 from homecare.samples import Flag, Samples
 from homecare.triggers import Severity, Trigger
 
-SECOND = 1000 // BIN_MS
-WATCHED = 60
-"""Seconds after an impact of which the spread of |a| is kept."""
-SETTLES = 5
-"""Seconds after an impact in which nobody lies still yet, and moving is not walking."""
-SEEN_SHARE = 0.6
-"""Of the seconds watched so many must have been seen, or nobody knows whether the wrist lay still."""
 LOWEST_HZ, HIGHEST_HZ = 8.0, 1000.0
 """Windows of another rate say nothing of an impact."""
-DRAWN = 4
-"""Every so many bins are in the evidence's picture: 80 ms."""
-NEVER = -(2**62)
 _NONE = np.iinfo(np.int64).max
 
 
@@ -69,17 +59,8 @@ class Fall:
         self._known = Known()
         self._model = model() if judge is None else judge
         self._lanes = (Traces(), Traces())
-        self._falls = Columns(
-            {
-                "bin": Column(np.int64, NEVER),
-                "told": Column(np.int8, 0),  # 1: what followed
-                "resident": Column(np.int32, 0),
-                "device": Column(np.int32, 0),
-                "spread": Column(np.float32, -1, (WATCHED,)),
-                "confidence": Column(np.float32, 0),
-                "peak": Column(np.float32, 0),
-            }
-        )
+        self._after = After()
+        self._heard = Heard()
         self.tune([rule])
 
     @property
@@ -93,7 +74,8 @@ class Fall:
     def make_room(self, slots: int) -> None:
         for lane in self._lanes:
             lane.state.make_room(slots)
-        self._falls.make_room(slots)
+        self._after.state.make_room(slots)
+        self._heard.state.make_room(slots)
         self._known.make_room(slots)
 
     def tune(self, rules: Sequence[FallRule]) -> None:
@@ -109,7 +91,8 @@ class Fall:
         return []
 
     def windows(self, windows: Sequence[AccelerationWindow], slots: Ints) -> list[Trigger]:
-        usable = [i for i, window in enumerate(windows) if LOWEST_HZ <= window.hz <= HIGHEST_HZ]
+        usable = self._heard.first(windows, slots)
+        usable = [i for i in usable if LOWEST_HZ <= windows[i].hz <= HIGHEST_HZ]
         if not usable:
             return []
         windows, slots = [windows[i] for i in usable], slots[usable]
@@ -150,11 +133,11 @@ class Fall:
             lane.put(rows, starts[here], ends[here], samples)
             self._note(lane, rows, [windows[i] for i in samples.window[starts[here]].tolist()])
             newest = lane.state["newest"][rows]
-            self._watch(lane, rows)
+            self._after.watch(lane, rows)
             self._judge(
                 lane, rows, newest - AFTER, newest - lane.state["span"][rows] - self._lateness(lane, rows), triggers
             )
-            self._tell(lane, rows, newest, triggers)
+            self._tell(lane, rows, triggers)
 
     def _note(self, lane: Traces, rows: Ints, windows: Sequence[AccelerationWindow]) -> None:
         state = lane.state
@@ -208,32 +191,29 @@ class Fall:
         row, at = int(peaks.row[i]), int(peaks.bin[i])
         slot = lane.state.slot(np.array([row]))
         variant = self._known.variant[slot[0]]
-        falls = self._falls
-        place = falls.give(slot)[0]
-        before = int(falls["bin"][place])
-        if before != NEVER and abs(at - before) < self._quiet[variant]:
+        place = int(self._after.state.give(slot)[0])
+        before = int(self._after.state["bin"][place])
+        if abs(at - before) < self._quiet[variant]:
             return
+        device, resident = int(lane.state["device"][row]), int(lane.state["resident"][row])
         if at > before:
-            falls["bin"][place], falls["told"][place], falls["spread"][place] = at, 0, -1
-            falls["resident"][place] = lane.state["resident"][row]
-            falls["device"][place] = lane.state["device"][row]
-            falls["confidence"][place], falls["peak"][place] = sure, found[0]
+            self._after.begin(place, at, resident, device, sure, float(found[0]))
         rule = self._rules[variant]
-        said = {"peak": f"{float(found[0]):.1f}", "percent": f"{round(100 * sure)}"}
+        said = {"peak": f"{float(found[0]):.1f}", "percent": f"{min(99, round(100 * sure))}"}
         evidence = {
             "confidence": round(sure, 3),
             "threshold": rule.confidence,
             "peak_g": round(float(found[0]), 2),
             "features": {name: round(float(value), 3) for name, value in zip(NAMES, found, strict=True)},
-            "trace": _picture(peaks.around[i], at),
+            "trace": picture(peaks.around[i], at),
             "model": self._model.made,
             "received": int(lane.state["received"][row]),
             "late": bool(lane.state["late"][row]),
         }
         triggers.append(
             self._trigger(
-                int(lane.state["device"][row]),
-                int(lane.state["resident"][row]),
+                device,
+                resident,
                 at,
                 "impact",
                 rule.severity,
@@ -243,83 +223,43 @@ class Fall:
                 rule,
             )
         )
-        self._watch(lane, np.array([row]))
+        self._after.watch(lane, np.array([row]))
 
-    def _watch(self, lane: Traces, rows: Ints) -> None:
-        """How much |a| spreads in each second after the last fall of these rows, as far as the ring tells."""
-        falls = self._falls
-        place = falls.rows(lane.state.slot(rows))
-        newest = lane.state["newest"][rows]
-        at = falls["bin"][place]
-        mine = (place > 0) & (newest > at) & (newest - RING < at + WATCHED * SECOND)
-        if not mine.any():
-            return
-        rows, place, at = rows[mine], place[mine], at[mine]
-        bins = at[:, None] + 1 + np.arange(WATCHED * SECOND)
-        newest = newest[mine][:, None]
-        packed = lane.state["ring"][rows[:, None], bins % RING]
-        packed[(bins > newest) | (bins <= newest - RING)] = 0
-        have = (packed > 0).reshape(len(rows), WATCHED, SECOND)
-        strength = np.sqrt((unpack(packed) ** 2).sum(axis=2, dtype=np.float64)).reshape(have.shape)
-        count = have.sum(axis=2)
-        sure = np.maximum(count, 1)
-        mean = strength.sum(axis=2) / sure
-        spread = np.sqrt(np.maximum((strength**2).sum(axis=2) / sure - mean**2, 0))
-        # A second is known when it is over and seen at the rate of the slowest sensors.
-        over = (np.arange(1, WATCHED + 1) * SECOND + at[:, None] <= newest) & (count >= LOWEST_HZ * 0.75)
-        falls["spread"][place] = np.where(over, spread, falls["spread"][place])
-
-    def _tell(self, lane: Traces, rows: Ints, newest: Ints, triggers: list[Trigger]) -> None:
+    def _tell(self, lane: Traces, rows: Ints, triggers: list[Trigger]) -> None:
         """What followed the last fall of these rows, as soon as it is known."""
-        falls = self._falls
-        place = falls.rows(lane.state.slot(rows))
-        open_ = np.flatnonzero((place > 0) & (falls["told"][place] == 0) & (newest > falls["bin"][place]))
-        for i in open_.tolist():
-            row, at = int(place[i]), int(falls["bin"][place[i]])
-            rule = self._rules[self._known.variant[int(lane.state.slot(rows[i : i + 1])[0])]]
-            end = min(WATCHED, round(rule.still_s))
-            spread = falls["spread"][row]
-            walked = _runs(spread[SETTLES:end] >= rule.up_g)
-            watched = spread[SETTLES:end]
-            seen, still = watched >= 0, (watched >= 0) & (watched < rule.still_g)
-            over = int(newest[i]) >= at + end * SECOND
-            if walked.max(initial=0) >= rule.up_seconds:
-                self._follow(row, at, "up", rule.up_severity, int(walked.max()), rule, triggers)
-            elif (
-                over and seen.mean() >= SEEN_SHARE and still.sum() >= rule.still_share * seen.sum() and not walked.any()
-            ):
-                self._follow(row, at, "still", rule.still_severity, int(still.sum()), rule, triggers)
-            elif over:
-                falls["told"][row] = 1
+        state = self._after.state
+        slots = lane.state.slot(rows)
+        for i in self._after.open(lane, rows).tolist():
+            place = int(state.rows(slots[i : i + 1])[0])
+            rule = self._rules[self._known.variant[slots[i]]]
+            followed = self._after.followed(place, int(lane.state["newest"][rows[i]]), rule)
+            if followed is None:
+                continue
+            state["told"][place] = True
+            if followed.what != "unknown":
+                triggers.append(self._sequel(place, followed, rule))
 
-    def _follow(
-        self, row: int, at: int, what: str, severity: Severity, seconds: int, rule: FallRule, triggers: list[Trigger]
-    ) -> None:
-        falls = self._falls
-        falls["told"][row] = 1
-        spread = [None if value < 0 else round(float(value), 3) for value in falls["spread"][row]]
+    def _sequel(self, place: int, followed: Followed, rule: FallRule) -> Trigger:
+        state, still = self._after.state, followed.what == "still"
         evidence = {
-            "after": what,
-            "seconds": seconds,
-            "spread_g": spread,
+            "after": followed.what,
+            "seconds": followed.seconds,
+            "spread_g": [None if value < 0 else round(float(value), 3) for value in state["spread"][place]],
             "still_g": rule.still_g,
             "up_g": rule.up_g,
-            "confidence": round(float(falls["confidence"][row]), 3),
-            "peak_g": round(float(falls["peak"][row]), 2),
+            "confidence": round(float(state["confidence"][place]), 3),
+            "peak_g": round(float(state["peak"][place]), 2),
         }
-        zh, en = (rule.still_zh, rule.still_en) if what == "still" else (rule.up_zh, rule.up_en)
-        triggers.append(
-            self._trigger(
-                int(falls["device"][row]),
-                int(falls["resident"][row]),
-                at,
-                what,
-                severity,
-                evidence,
-                zh.format(duration=seconds),
-                en.format(duration=seconds),
-                rule,
-            )
+        return self._trigger(
+            int(state["device"][place]),
+            int(state["resident"][place]),
+            int(state["bin"][place]),
+            followed.what,
+            rule.still_severity if still else rule.up_severity,
+            evidence,
+            (rule.still_zh if still else rule.up_zh).format(duration=followed.seconds),
+            (rule.still_en if still else rule.up_en).format(duration=followed.seconds),
+            rule,
         )
 
     def _trigger(
@@ -357,31 +297,20 @@ class Fall:
         return {
             **{f"live/{name}": array for name, array in live.dump().items()},
             **{f"again/{name}": array for name, array in again.dump().items()},
-            **{f"fall/{name}": array for name, array in self._falls.dump().items()},
+            **{f"fall/{name}": array for name, array in self._after.state.dump().items()},
+            **{f"heard/{name}": array for name, array in self._heard.state.dump().items()},
         }
 
     def load(self, state: dict[str, npt.NDArray[Any]], slots: Ints) -> None:
-        parts = (("live/", self._lanes[0].state), ("again/", self._lanes[1].state), ("fall/", self._falls))
+        parts = (
+            ("live/", self._lanes[0].state),
+            ("again/", self._lanes[1].state),
+            ("fall/", self._after.state),
+            ("heard/", self._heard.state),
+        )
         for prefix, columns in parts:
             own = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
             columns.load(own, slots)
-
-
-def _runs(flags: Bools) -> Ints:
-    """(n,) How many True in a row end at each."""
-    ends = np.arange(1, len(flags) + 1)
-    return np.where(flags, ends - np.maximum.accumulate(np.where(flags, 0, ends)), 0)
-
-
-def _picture(around: Ints, at: int) -> dict[str, Any]:
-    """|a| round the impact, the most of every `DRAWN` bins: Unix ms of the first, their distance, g."""
-    strength = np.sqrt((unpack(around).astype(np.float64) ** 2).sum(axis=1))
-    strength = strength[: len(strength) // DRAWN * DRAWN].reshape(-1, DRAWN).max(axis=1)
-    return {
-        "from": (at - BEFORE) * BIN_MS,
-        "step_ms": DRAWN * BIN_MS,
-        "g": [None if value == 0 else round(float(value), 2) for value in strength],
-    }
 
 
 SECTION = Section("fall", FallRule, check_fall, Fall, single=True)

@@ -4,15 +4,19 @@ All are made of the strength |a| and of angles between directions, after a mean 
 Times below are seconds from the impact.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from alerts.rules.fall_trace import AFTER, BEFORE, BIN_MS
+from alerts.rules.fall_trace import AFTER, BEFORE, BIN_MS, Ints, unpack
 
 Floats = npt.NDArray[np.float32]
 _SECOND = 1000 // BIN_MS
 _END = AFTER / _SECOND
 _START = -BEFORE / _SECOND
+_DRAWN = 4
+"""Every so many bins are in the evidence's picture: 80 ms."""
 
 
 def features(seconds: Floats) -> tuple[tuple[str, ...], Floats]:
@@ -142,6 +146,17 @@ def _unit(vector: Floats) -> Floats:
 def _angle(one: Floats, other: Floats) -> Floats:
     angle: Floats = np.arccos(np.clip((one * other).sum(axis=-1), -1, 1))
     return angle
+
+
+def picture(around: Ints, at: int) -> dict[str, Any]:
+    """|a| round the impact, the most of every `_DRAWN` bins: Unix ms of the first, their distance, g."""
+    strength = np.sqrt((unpack(around).astype(np.float64) ** 2).sum(axis=1))
+    strength = strength[: len(strength) // _DRAWN * _DRAWN].reshape(-1, _DRAWN).max(axis=1)
+    return {
+        "from": (at - BEFORE) * BIN_MS,
+        "step_ms": _DRAWN * BIN_MS,
+        "g": [None if value == 0 else round(float(value), 2) for value in strength],
+    }
 
 
 NAMES: tuple[str, ...] = features(np.zeros((0, BEFORE + 1 + AFTER, 3), np.float32))[0]
