@@ -3,59 +3,20 @@
 import asyncio
 import base64
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
-from urllib.parse import urlsplit
 
-import aiohttp
-import aiomqtt
 import msgspec
-import psycopg
 import pytest
 
 from homecare.broker import Broker
 from homecare.clock import to_datetime, wall_clock
+from tests.acceptance.ingest_site import AREA, SEQS, publisher, reading, register_village, run, send
 from tests.acceptance.waiting import fetch, until
-from tests.services.postgres import TimescaleServer
-from tests.services.processes import HomecareProcess, Processes
-
-AREA = "990101"
-SEQS = "select seq, count(*) from sample group by seq order by seq"
+from tests.services.processes import Processes
 
 
 @pytest.fixture(autouse=True)
 def directory(database_url: str) -> None:
-    with psycopg.connect(database_url, autocommit=True) as db:
-        for code, zh, en in ((AREA, "示例村", "Sample Village"), ("990104", "样例村", "Example Village")):
-            db.execute(
-                "insert into area (code, level, name_zh, name_en) values (%s, 'village', %s, %s)", [code, zh, en]
-            )
-        db.execute("insert into resident (id, card, area, name) values ('R-1', 'C-77', %s, '示例·甲一')", [AREA])
-        db.execute(
-            "insert into device (id, area, kind) values ('H-1', %s, 'handset'), ('K-1', %s, 'kiosk')", [AREA, AREA]
-        )
-        db.execute(
-            "insert into wearing (device, resident, since) select d.key, r.key, '2026-01-01' from device d, resident r where d.id = 'H-1'"
-        )
-
-
-@asynccontextmanager
-async def publisher(broker: Broker) -> AsyncIterator[aiomqtt.Client]:
-    url = urlsplit(broker.url())
-    async with aiomqtt.Client(
-        "127.0.0.1", broker.port, username=url.username, password=broker.users["homecare"]
-    ) as client:
-        yield client
-
-
-async def send(client: aiomqtt.Client, route: str, payload: object, device: str = "H-1", area: str = AREA) -> None:
-    data = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
-    await client.publish(f"care/v1/{area}/{device}/{route}", data, qos=1)
-
-
-def reading(seq: int, **more: Any) -> dict[str, Any]:
-    return {"boot": 1, "seq": seq, "ts": wall_clock(), "values": {"heart_rate": 72}} | more
+    register_village(database_url)
 
 
 async def test_contract_messages_are_stored(processes: Processes, broker: Broker, database_url: str) -> None:
@@ -175,122 +136,6 @@ async def test_message_is_kept_when_it_is_replayed_after_the_fix(
     await until(database_url, state, [("out_of_range", 1)])
 
 
-async def test_killed_in_the_middle_every_sample_is_there_once(
-    processes: Processes, broker: Broker, database_url: str
-) -> None:
-    count = 3000
-    process = await processes.start("ingest")
-    async with publisher(broker) as client:
-
-        async def publish() -> None:
-            for seq in range(count):
-                await send(client, "telemetry", reading(seq) if seq % 10 else reading(seq, ts=None))
-
-        publishing = asyncio.create_task(publish())
-        for stored in (300, 1200):
-            await until(database_url, f"select count(*) > {stored} from sample", [(True,)])
-            process.kill()
-            process = await processes.start("ingest")
-        await publishing
-    await until(database_url, "select count(*) from sample", [(count,)], within=60)
-    assert fetch(database_url, SEQS) == [(seq, 1) for seq in range(count)]
-    assert await process.stop() == 0
-
-
-async def test_database_that_goes_and_comes_back_costs_nothing(
-    processes: Processes, broker: Broker, timescale: TimescaleServer, database_url: str
-) -> None:
-    await processes.start("ingest")
-    async with publisher(broker) as client:
-        await send(client, "telemetry", reading(0))
-        await until(database_url, SEQS, [(0, 1)])
-        timescale.kill()
-        for seq in range(1, 50):
-            await send(client, "telemetry", reading(seq))
-        timescale.start()
-    await until(database_url, SEQS, [(seq, 1) for seq in range(50)])
-
-
-async def test_asked_to_stop_while_the_database_is_away_it_ends_and_loses_nothing(
-    processes: Processes, broker: Broker, timescale: TimescaleServer, database_url: str
-) -> None:
-    process = await processes.start("ingest")
-    timescale.kill()
-    async with publisher(broker) as client:
-        for seq in range(20):
-            await send(client, "telemetry", reading(seq))
-    async with asyncio.timeout(10):
-        while "retrying" not in process.tail():  # noqa: ASYNC110  # the log has no event for it
-            await asyncio.sleep(0.02)
-    assert await process.stop() == 0
-    timescale.start()
-    await processes.start("ingest")
-    await until(database_url, SEQS, [(seq, 1) for seq in range(20)])
-
-
-async def test_plain_postgresql_is_served_with_a_warning(
-    processes: Processes, broker: Broker, plain_database_url: str
-) -> None:
-    with psycopg.connect(plain_database_url) as db:
-        db.execute(
-            "insert into area (code, level, name_zh, name_en) values (%s, 'village', '示例村', 'Sample Village')",
-            [AREA],
-        )
-        db.execute("insert into device (id, area, kind) values ('H-1', %s, 'handset')", [AREA])
-    process = await processes.start("ingest", database_url=plain_database_url)
-    assert process.tail().count("plain_postgresql") == 1
-    async with publisher(broker) as client:
-        await send(client, "telemetry", reading(1))
-    await until(plain_database_url, SEQS, [(1, 1)])
-
-
-async def test_standby_that_is_asked_to_stop_ends(processes: Processes) -> None:
-    await processes.start("ingest")
-    second = await processes.start("ingest", ready=False)
-    async with asyncio.timeout(20):
-        while "standing_by" not in second.tail():  # noqa: ASYNC110  # the log has no event for it
-            await asyncio.sleep(0.02)
-    assert await second.stop() == 0
-
-
-async def test_broker_that_goes_and_comes_back_is_found_again(
-    processes: Processes, broker: Broker, database_url: str
-) -> None:
-    process = await processes.start("ingest")
-    broker.kill()
-    broker.start()
-    await process.ready()
-    async with publisher(broker) as client:
-        await send(client, "telemetry", reading(1))
-    await until(database_url, SEQS, [(1, 1)])
-
-
-async def test_second_process_takes_over_when_the_first_dies(
-    processes: Processes, broker: Broker, database_url: str
-) -> None:
-    first = await processes.start("ingest")
-    second = await processes.start("ingest", ready=False)
-    async with publisher(broker) as client:
-        await send(client, "telemetry", reading(1))
-        await until(database_url, SEQS, [(1, 1)])
-        assert second.returncode is None
-        first.kill()
-        await send(client, "telemetry", reading(2))
-        await until(database_url, SEQS, [(1, 1), (2, 1)])
-    assert await second.stop() == 0
-
-
-async def test_shards_share_the_areas(processes: Processes, broker: Broker, database_url: str) -> None:
-    with psycopg.connect(database_url) as db:
-        db.execute("insert into device (id, area, kind) values ('H-2', '990104', 'handset')")
-    for shard in ("1/2", "2/2"):
-        await processes.start("ingest", "--shard", shard)
-    async with publisher(broker) as client:
-        await send(client, "telemetry", reading(1))
-        await send(client, "telemetry", reading(2), device="H-2", area="990104")
-    await until(database_url, SEQS, [(1, 1), (2, 1)])
-
-
 async def test_high_heart_rate_is_a_trigger_once_across_a_restart(
     processes: Processes, broker: Broker, database_url: str
 ) -> None:
@@ -306,56 +151,6 @@ async def test_high_heart_rate_is_a_trigger_once_across_a_restart(
         assert fetch(database_url, triggers) == [("vital", "heart_rate", "raised")]
         await send(client, "telemetry", reading(3, values={"heart_rate": 75}))
         await until(database_url, triggers, [("vital", "heart_rate", "raised"), ("vital", "heart_rate", "cleared")])
-
-
-@pytest.mark.parametrize(
-    ("settings", "status", "named"),
-    [
-        ({"database_url": "postgresql://nobody@127.0.0.1:1/none"}, 1, "database"),
-        ({"mqtt_url": "mqtt://homecare:x@127.0.0.1:1"}, 1, "MQTT broker"),
-        ({"mqtt_url": "127.0.0.1"}, 2, "HOMECARE_MQTT_URL"),
-        ({"secret_key": "short"}, 2, "HOMECARE_SECRET_KEY"),
-        ({"mqtt_receive_maximum": "0"}, 2, "HOMECARE_MQTT_RECEIVE_MAXIMUM"),
-    ],
-)
-async def test_what_is_missing_at_the_start_is_said_in_one_line(
-    processes: Processes, settings: dict[str, str], status: int, named: str
-) -> None:
-    await assert_ends(processes, status, named, **settings)
-
-
-async def test_database_that_nobody_migrated_is_said_in_one_line(processes: Processes, empty_database_url: str) -> None:
-    await assert_ends(processes, 1, "run `homecare migrate`", database_url=empty_database_url)
-
-
-async def test_wrong_password_of_the_broker_is_said_in_one_line(processes: Processes, broker: Broker) -> None:
-    await assert_ends(processes, 1, "MQTT broker", mqtt_url=f"mqtt://homecare:wrong@127.0.0.1:{broker.port}")
-
-
-async def test_wrong_shard_is_wrong_use(processes: Processes) -> None:
-    process = await processes.start("ingest", "--shard", "5/4", ready=False)
-    assert await process.ended() == 2
-    assert "--shard '5/4'" in process.tail()
-
-
-async def assert_ends(processes: Processes, status: int, named: str, **settings: str) -> None:
-    process = await processes.start("ingest", ready=False, **settings)
-    assert await process.ended(within=20) == status
-    said = [line for line in process.tail().splitlines() if line.startswith("homecare: ")]
-    assert len(said) == 1, process.tail()
-    assert named in said[0]
-    assert "Traceback" not in process.tail()
-
-
-class Said(msgspec.Struct):
-    status: int
-    out: str
-
-
-async def run(processes: Processes, *arguments: str) -> Said:
-    process = await processes.start(*arguments, ready=False)
-    status = await process.ended(within=20)
-    return Said(status, process.tail(100_000))
 
 
 async def test_missing_messages_are_known_and_closed_across_kill_and_events_are_none(
@@ -383,29 +178,3 @@ async def test_missing_messages_are_known_and_closed_across_kill_and_events_are_
         await until(database_url, gaps, [])
     assert fetch(database_url, "select flags & 2 from sample where seq = 6") == [(2,)]
     assert await process.stop() == 0
-
-
-async def test_it_says_what_the_broker_dropped_and_how_long_messages_wait(
-    processes: Processes, broker: Broker, timescale: TimescaleServer
-) -> None:
-    process = await processes.start("ingest")
-    assert await figure(process, "homecare_broker_connected_clients", lambda value: value >= 2)
-    assert await figure(process, "homecare_broker_dropped_messages", lambda value: value >= 0)
-    timescale.kill()
-    async with publisher(broker) as client:
-        await send(client, "telemetry", reading(1))
-    assert await figure(process, "homecare_ingest_oldest_unacknowledged_seconds", lambda value: value > 0.5)
-    assert await figure(process, "homecare_ingest_backlog_messages", lambda value: value == 1)
-    timescale.start()
-    assert await figure(process, "homecare_ingest_backlog_messages", lambda value: value == 0)
-
-
-async def figure(process: HomecareProcess, name: str, wanted: Callable[[float], bool], within: float = 30.0) -> bool:
-    """Wait until /metrics has it so."""
-    async with asyncio.timeout(within), aiohttp.ClientSession() as http:
-        while True:
-            async with http.get(process.url + "/metrics") as answer:
-                lines = (await answer.text()).splitlines()
-            if any(wanted(float(line.split()[1])) for line in lines if line.startswith(name + " ")):
-                return True
-            await asyncio.sleep(0.1)

@@ -12,7 +12,7 @@ import pytest
 
 from homecare.broker import Broker
 from homecare.clock import wall_clock
-from tests.acceptance.test_ingest_process import AREA, publisher, send
+from tests.acceptance.ingest_site import AREA, publisher, send
 from tests.acceptance.waiting import fetch
 from tests.services.processes import Processes
 

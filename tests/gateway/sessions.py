@@ -10,7 +10,8 @@ from gateway.session import Batch, Session
 from tests.gateway.scripted_broker import Peer, ScriptedBroker
 
 FILTERS = ("care/v1/+/+/telemetry", "care/v1/+/+/event")
-WITHIN_S = 5.0
+WITHIN_S = 30.0
+"""Nothing takes that long; a machine with much else to do takes longer than one would think."""
 
 
 def at_once(reason: str, failures: int, chance: float) -> float:

@@ -15,7 +15,8 @@ from homecare.errors import DatabaseUnavailable
 from homecare.wakeups import Wakeups
 
 SINCE = 1_795_000_000_000
-WITHIN_S = 10.0
+WITHIN_S = 30.0
+"""Nothing takes that long; a machine with much else to do takes longer than one would think."""
 
 
 @pytest.fixture

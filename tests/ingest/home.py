@@ -9,9 +9,11 @@ import numpy as np
 import psycopg
 
 from homecare.checked import Checked
+from homecare.errors import DatabaseUnavailable
 from homecare.messages import AccelerationWindow, Inbound, Origin, Status
 from homecare.metrics import INDEX
 from homecare.samples import Flag, Samples
+from homecare.tasks import retry
 from homecare.triggers import Trigger
 from ingest.connection import LiveConnection, WriterConnection
 from ingest.shards import Shard
@@ -57,7 +59,8 @@ async def open_store(url: str, shard: Shard = WHOLE) -> AsyncIterator[Store]:
     writer, reader = WriterConnection(url, shard), LiveConnection(url, "tests")
     store = Store(writer, reader)
     try:
-        await store.load()
+        await retry(store.load, what="store", on=DatabaseUnavailable)
+        await retry(writer.get, what="writer", on=DatabaseUnavailable)
         yield store
     finally:
         await writer.close()
