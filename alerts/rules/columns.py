@@ -33,6 +33,15 @@ class Columns:
         return self._arrays[name]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What is kept."""
+        return tuple(self._columns)
+
+    def blank(self, name: str) -> float:
+        """What an empty row holds there."""
+        return self._columns[name].blank
+
+    @property
     def used(self) -> int:
         """How many rows are in use, the blank one among them."""
         return self._used

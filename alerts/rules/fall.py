@@ -61,6 +61,13 @@ class Fall:
         self._lanes = (Traces(), Traces())
         self._after = After()
         self._heard = Heard()
+        live, again = self._lanes
+        self._columns = {
+            "live": live.state,
+            "again": again.state,
+            "fall": self._after.state,
+            "heard": self._heard.state,
+        }
         self.tune([rule])
 
     @property
@@ -72,10 +79,8 @@ class Fall:
         return np.zeros(len(samples), np.bool_)
 
     def make_room(self, slots: int) -> None:
-        for lane in self._lanes:
-            lane.state.make_room(slots)
-        self._after.state.make_room(slots)
-        self._heard.state.make_room(slots)
+        for columns in self._columns.values():
+            columns.make_room(slots)
         self._known.make_room(slots)
 
     def tune(self, rules: Sequence[FallRule]) -> None:
@@ -292,25 +297,29 @@ class Fall:
         )
 
     def dump(self) -> dict[str, npt.NDArray[Any]]:
-        """Of the rings, pages that nobody wrote cost nothing (`Traces.dump`)."""
-        live, again = self._lanes
-        return {
-            **{f"live/{name}": array for name, array in live.dump().items()},
-            **{f"again/{name}": array for name, array in again.dump().items()},
-            **{f"fall/{name}": array for name, array in self._after.state.dump().items()},
-            **{f"heard/{name}": array for name, array in self._heard.state.dump().items()},
-        }
+        """Room for all slots; pages that nobody writes cost nothing."""
+        slots, few = self.dump_few()
+        state: dict[str, npt.NDArray[Any]] = {}
+        for name, rows in few.items():
+            state[name] = np.zeros((self._heard.state.slots, *rows.shape[1:]), rows.dtype)
+            if (blank := self._columns[name.partition("/")[0]].blank(name.partition("/")[2])) != 0:
+                state[name][:] = blank
+            state[name][slots] = rows
+        return state
+
+    def dump_few(self) -> tuple[Ints, dict[str, npt.NDArray[Any]]]:
+        heard = self._heard.state
+        slots = heard.slot(np.arange(1, heard.used))
+        state: dict[str, npt.NDArray[Any]] = {}
+        for part, columns in self._columns.items():
+            rows = columns.rows(slots)
+            state |= {f"{part}/{name}": columns[name][rows] for name in columns.names}
+        return slots, state
 
     def load(self, state: dict[str, npt.NDArray[Any]], slots: Ints) -> None:
-        parts = (
-            ("live/", self._lanes[0].state),
-            ("again/", self._lanes[1].state),
-            ("fall/", self._after.state),
-            ("heard/", self._heard.state),
-        )
-        for prefix, columns in parts:
-            own = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-            columns.load(own, slots)
+        for part, columns in self._columns.items():
+            prefix = f"{part}/"
+            columns.load({n.removeprefix(prefix): a for n, a in state.items() if n.startswith(prefix)}, slots)
 
 
 SECTION = Section("fall", FallRule, check_fall, Fall, single=True)

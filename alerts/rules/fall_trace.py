@@ -5,7 +5,7 @@ come, how they are cut, or how often they come: a bin is a maximum, and what a p
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -181,20 +181,6 @@ class Traces:
         packed: Ints = self.state["ring"][rows[:, None], at % RING]
         packed[(at > newest) | (at <= newest - RING)] = 0
         return packed
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        """All rings, a row for every slot: pages of zeros for those that have none."""
-        used = np.arange(1, self.state.used)
-        slots = self.state.slot(used)
-        dumped = {}
-        for name in ("ring", "newest", "decided", "loud", "span", "received", "device", "resident", "late"):
-            array = self.state[name]
-            whole = np.zeros((self.state.slots, *array.shape[1:]), array.dtype)
-            if name in ("newest", "decided", "loud"):
-                whole[:] = _NEVER
-            whole[slots] = array[used]
-            dumped[name] = whole
-        return dumped
 
 
 def pieces(strip_: Strip, slots: Ints) -> list[tuple[Ints, Ints, Ints]]:

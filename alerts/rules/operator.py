@@ -135,3 +135,11 @@ class Remembers(Protocol):
     @property
     def memory_ms(self) -> int:
         """How far back, by `ts`, the readings are needed to make its state anew where no snapshot of it is there."""
+
+
+@runtime_checkable
+class KeepsFew(Protocol):
+    """An operator whose state is large, of few slots: `dump` of all of them would be looked through in vain."""
+
+    def dump_few(self) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[Any]]]:
+        """The slots that have any, and of these what `dump` gives of all: row i belongs to the i-th."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from alerts.rules.operator import Given, Operator, ReadsWindows, Remembers, Scope, Subject
+from alerts.rules.operator import Given, KeepsFew, Operator, ReadsWindows, Remembers, Scope, Subject
 from alerts.rules.pack import Pack
 from alerts.rules.seen import Seen
 from alerts.rules.settled import EARLIEST, SLACK_MS, Settled
@@ -212,6 +212,10 @@ class Running:
 
     def _kept(self, named: Named, since: int) -> Kept:
         slots = self._slots[named.operator.scope]
+        if isinstance(named.operator, KeepsFew):
+            few, state = named.operator.dump_few()
+            keys = slots.keys[few] >> 32 if named.operator.scope == "device" else slots.keys[few]
+            return Kept(named.label, named.made_of, since, keys, state)
         state = named.operator.dump()
         differs = np.zeros(slots.count, np.bool_)
         for array in state.values():

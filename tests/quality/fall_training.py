@@ -9,9 +9,9 @@ from alerts.rules.fall_features import NAMES
 from alerts.rules.fall_model import Numbers
 
 Floats = npt.NDArray[np.float64]
-ROUNDS, LEAVES, RATE, LEAST, SHRINK, SHARE = 300, 16, 0.05, 15.0, 2.0, 0.1
+ROUNDS, LEAVES, RATE, LEAST, SHRINK, SHARE = 300, 16, 0.05, 15.0, 2.0, 0.05
 """Trees; leaves of each; learning rate; smallest weight of a leaf; L2 on its value; share of features each split sees."""
-NETS, HIDDEN, EPOCHS, STEP, DROPPED, DECAY, BATCH = 6, 32, 40, 0.004, 0.5, 0.02, 256
+NETS, HIDDEN, EPOCHS, STEP, DROPPED, DECAY, BATCH = 6, 48, 40, 0.004, 0.6, 0.02, 256
 EDGES = 64
 
 

@@ -97,7 +97,7 @@ def confidence(trace: dict[int, Sample], impact: int) -> float:
 
 def followed(trace: dict[int, Sample], impact: int, last: int, rule: FallRule) -> str | None:
     """Second by second: walking as soon as enough of them in a row moved; still when the time is over and nearly all were."""
-    spreads = []
+    spreads: list[float | None] = []
     for second in range(5, round(rule.still_s)):
         whens = range(impact + 1 + second * 50, impact + 1 + second * 50 + 50)
         sizes = [math.hypot(*trace[when]) for when in whens if when in trace]
