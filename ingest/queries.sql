@@ -339,27 +339,36 @@ select o.area, r.id as resident, o.rule, o.field, o.value, r.area as resident_ar
 from rule_override o left join resident r on r.key = o.resident
 order by o.area, r.id, o.rule, o.field
 
--- name: profiles_changed
--- Residents that changed since a moment (seconds since 1970; null: all), or in whose areas something did, or whose
--- orders began or ended. At first only those a shard meets: of its areas (`ours`; null: of all), with a device there, or
--- of whom there is more to know than where they live.
+-- name: profiles_met
+-- Residents that a shard meets: of its areas (`ours`; null: of all), with a device there, or of whom there is more to
+-- know than where they live.
 select r.key, r.id, r.area, r.lat, r.lon,
        case when exists (select from resident_order o where o.resident = r.key and o.what = 'spo2_scale_2'
                 and o.ordered_at <= now() and (o.ended_at is null or o.ended_at > now())) then 2 else 1 end,
        (select jsonb_agg(jsonb_build_array(p.name, p.watch, p.lat, p.lon, p.radius_m, p.minute) order by p.name, p.watch)
         from place p where p.resident = r.key)
 from resident r
-where case when %(since)s::double precision is null
-    then %(ours)s::text[] is null or r.area = any(%(ours)s)
-        or r.key in (select w.resident from wearing w join device d on d.key = w.device
-                     where w.until is null and d.area = any(%(ours)s))
-        or r.key in (select resident from place union all select resident from resident_order
-                     union all select resident from rule_override where resident is not null)
-    else r.changed_at >= to_timestamp(%(since)s) or r.area = any(%(areas)s) or r.key = any(%(residents)s)
-        or r.key in (select o.resident from resident_order o
-                     where o.ordered_at between to_timestamp(%(since)s) and now()
-                        or o.ended_at between to_timestamp(%(since)s) and now())
-    end
+where %(ours)s::text[] is null or r.area = any(%(ours)s)
+   or r.key in (select w.resident from wearing w join device d on d.key = w.device
+                where w.until is null and d.area = any(%(ours)s))
+   or r.key in (select resident from place union all select resident from resident_order
+                union all select resident from rule_override where resident is not null)
+
+-- name: profiles_changed
+-- Residents that changed since a moment (seconds since 1970), or in whose areas something did, or whose orders began or
+-- ended since.
+select r.key, r.id, r.area, r.lat, r.lon,
+       case when exists (select from resident_order o where o.resident = r.key and o.what = 'spo2_scale_2'
+                and o.ordered_at <= now() and (o.ended_at is null or o.ended_at > now())) then 2 else 1 end,
+       (select jsonb_agg(jsonb_build_array(p.name, p.watch, p.lat, p.lon, p.radius_m, p.minute) order by p.name, p.watch)
+        from place p where p.resident = r.key)
+from resident r
+where r.key in (
+    select key from resident where changed_at >= to_timestamp(%(since)s)
+    union select key from resident where area = any(%(areas)s::text[])
+    union select unnest(%(residents)s::int[])
+    union select resident from resident_order
+        where ordered_at between to_timestamp(%(since)s) and now() or ended_at between to_timestamp(%(since)s) and now())
 
 -- name: count_residents
 select count(*) from resident

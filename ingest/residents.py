@@ -177,6 +177,7 @@ async def _rows(db: AsyncConnection[Any], query: str) -> list[tuple[Any, ...]]:
 async def _batches(db: AsyncConnection[Any], asked: dict[str, Any]) -> AsyncIterator[list[tuple[Any, ...]]]:
     """As many as the directory has: never all of them at once."""
     async with db.cursor(name="residents") as cursor:
-        await cursor.execute(_QUERIES["profiles_changed"].encode(), asked)
+        query = "profiles_met" if asked["since"] is None else "profiles_changed"
+        await cursor.execute(_QUERIES[query].encode(), asked)
         while batch := await cursor.fetchmany(AT_ONCE):
             yield batch

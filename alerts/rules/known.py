@@ -29,10 +29,12 @@ class Known:
     def know(self, slots: npt.NDArray[np.int64], subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
         """As `Operator.know`."""
         self.variant[slots] = variant
-        for slot, subject in zip(slots.tolist(), subjects, strict=True):
-            if subject.resident is not None:
-                self.resident[slot] = subject.resident.key
-                self.zone[slot] = self.zones.number(subject.resident.zone)
+        # As lists first: a million of them are told at the start, and of each to every operator.
+        residents = [subject.resident for subject in subjects]
+        number = {zone: self.zones.number(zone) for zone in {r.zone for r in residents if r is not None}}
+        known = slots if None not in residents else slots[[r is not None for r in residents]]
+        self.resident[known] = [r.key for r in residents if r is not None]
+        self.zone[known] = [number[r.zone] for r in residents if r is not None]
 
     def meet(self, given: Given) -> None:
         """Who the readings are of, where nobody has said it yet."""

@@ -49,6 +49,8 @@ comment on table rule_override is 'Where the rule pack does not hold as it is: a
 comment on column rule_override.rule is 'As in error messages: limit.heart_rate, silence';
 comment on column rule_override.field is 'Path in the rule: reading.heart_rate:high.bands.warning.limit';
 
+create index resident_changed on resident (changed_at);
+
 -- Who follows residents sees that something of theirs changed, also where it was deleted.
 create function stamp_resident() returns trigger language plpgsql as $$
 begin
