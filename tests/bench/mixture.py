@@ -113,7 +113,8 @@ def _usual(residents: npt.NDArray[np.int32], metric: int) -> npt.NDArray[np.floa
     mixed ^= mixed >> np.uint64(31)
     shifts = np.arange(0, 48, 12, dtype=np.uint64)
     parts = (mixed[:, None] >> shifts & np.uint64(0xFFF)).astype(np.float64) / 4096
-    return (parts.sum(axis=1) - 2) * math.sqrt(3)
+    normal: npt.NDArray[np.float64] = (parts.sum(axis=1) - 2) * math.sqrt(3)
+    return normal
 
 
 def lines(samples: Samples) -> Iterator[bytes]:
