@@ -62,6 +62,13 @@ class Intake:
 
 
 async def _raise(db: AsyncConnection, trigger: int) -> str:
+    about = await one(db, "case_of_sequence", {"trigger": trigger})
+    if about is not None:
+        # An SOS that was taken back has its case already, in which somebody is asked to confirm.
+        await run(db, "trigger_handled", {"trigger": trigger, "alert": about.id})
+        detail = {"trigger": trigger, "rule": about.rule, "severity": about.severity, "at": about.at.isoformat()}
+        await write_log(db, about.id, "alert.joined", detail)
+        return "joined"
     raised = await one(db, "raise_alert", {"trigger": trigger})
     return str(raised.outcome)
 

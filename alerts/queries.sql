@@ -96,6 +96,14 @@ select pg_try_advisory_xact_lock(0x686f6d6572), set_config('idle_in_transaction_
 -- name: waiting_triggers
 select id, state from trigger where handled_at is null order by id limit %(most)s for update skip locked
 
+-- name: case_of_sequence
+-- What a sequence of events means is about the case that the first of them has, unless it is worse than that case.
+select a.id, t.rule, t.severity, t.at from trigger t
+join event e on e.device_id = t.device_id and e.boot = (t.evidence #>> '{events,0,boot}')::int
+    and e.seq = (t.evidence #>> '{events,0,seq}')::int
+join alert a on a.id = e.alert and a.state <> 'resolved' and severity_rank(a.severity) >= severity_rank(t.severity)
+where t.id = %(trigger)s
+
 -- name: alert_to_clear
 -- The open alert that this cleared trigger is about; no row: nothing is open.
 select a.id, t.at from trigger t
