@@ -113,6 +113,7 @@ class Change:
         self._least = np.array([rule.least for rule in rules], np.int64)
         self._limit = np.array([rule.limit for rule in rules])
         self._spreads = np.array([rule.spreads for rule in rules])
+        self._spread_days = np.array([rule.spread_days for rule in rules], np.int64)
         self._hysteresis = np.array([rule.hysteresis for rule in rules])
         self._most = np.array([np.inf if rule.most is None else rule.most for rule in rules])
         self._for = np.array([round(rule.for_s * 1000) for rule in rules], np.int64)
@@ -200,6 +201,7 @@ class Change:
         # How far days lie apart is a matter of all that are known, however few of them are compared with.
         whole = np.where(usual[:, None], reference, (days != NO_DAY) & ~recent)
         apart = spread(values, whole, median(values, whole))
+        apart = np.where(whole.sum(axis=1) >= self._spread_days[variant], apart, np.nan)
         lowest = np.where(reference, values, np.inf).min(axis=1)
         highest = np.where(reference, values, -np.inf).max(axis=1)
         centre = np.where(usual, centre, np.where(sign >= 0, lowest, highest))

@@ -39,6 +39,8 @@ class ChangeRule(Strict, frozen=True, kw_only=True):
     """In the metric's unit: this far away, it is raised."""
     spreads: float = 0.0
     """And at least so many times as far as this person's days usually lie apart (robust standard deviation)."""
+    spread_days: int = 2
+    """So many days must be known before how far they lie apart counts: of a few, a gain itself is the spread."""
     hysteresis: float
     most: float | None = None
     """A reading further away than this is not of this person, or not a reading: it is left out."""
@@ -77,6 +79,8 @@ def check_change(name: str, rule: ChangeRule) -> None:
         raise wrong(name, "limit", "expected more than 0", rule.limit)
     if not 0 <= rule.spreads <= 10:
         raise wrong(name, "spreads", "expected 0 to 10", rule.spreads)
+    if not 2 <= rule.spread_days < rule.keep:
+        raise wrong(name, "spread_days", "expected 2 or more and less than `keep`", rule.spread_days)
     if not 0 <= rule.hysteresis <= rule.limit:
         raise wrong(name, "hysteresis", "expected 0 to the limit", rule.hysteresis)
     if rule.most is not None and not rule.most > rule.limit:

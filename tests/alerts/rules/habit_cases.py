@@ -77,6 +77,7 @@ WEIGHT = ChangeRule(
     least=1,
     limit=2.0,
     spreads=2.0,
+    spread_days=3,
     hysteresis=0.5,
     most=12.0,
     hold_days=4,

@@ -80,7 +80,9 @@ def _judge(rule: ChangeRule, person: Person, part: Part, today: int, at: int, va
     difference = round(now - usual, 3)
     away = {"up": difference, "down": -difference, "both": abs(difference)}[rule.direction]
     known = before if rule.against == "usual" else days[rule.recent :]
-    needed = max(rule.limit, round(rule.spreads * _spread(rule, known), 3)) if known else rule.limit
+    needed = (
+        max(rule.limit, round(rule.spreads * _spread(rule, known), 3)) if len(known) >= rule.spread_days else rule.limit
+    )
     beyond = speaks and away >= needed
     over = not speaks or away <= needed - rule.hysteresis
     if not beyond:
