@@ -1,7 +1,7 @@
 """Sequence: one event of a device and then another within a time, told because of what the two mean together.
 
-Counted are only these two kinds of event: the second one is told if the one before it is a first, not too long ago. So
-of several firsts the last counts, and each of them once.
+Counted are only these two kinds of event: the second one is told if the one before it is a first, not too long ago, and
+(a cancel) it takes back no other event than that. So of several firsts the last counts, and each of them once.
 """
 
 from collections.abc import Sequence as Several
@@ -126,6 +126,10 @@ class Sequence:
         earlier = {name: np.where(begins, state[name][place], column[rows[before]]) for name, column in columns.items()}
         was_first = np.where(begins, state["first_at"][place] > 0, first[before])
         told = then & was_first & (samples.ts[rows] - earlier["first_at"] <= self._within[variant[rows]])
+        if given.of is not None:
+            # One that says which event it is about is about no other.
+            of = given.of[rows]
+            told &= (of < 0) | ((of == earlier["seq"]) & (samples.boot[rows] == earlier["boot"]))
         triggers = [
             self._trigger(given, int(rows[index]), {name: int(column[index]) for name, column in earlier.items()})
             for index in np.flatnonzero(told).tolist()

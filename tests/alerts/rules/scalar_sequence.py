@@ -18,13 +18,15 @@ assert isinstance(RULE, SequenceRule)
 
 def sequence_triggers(name: str, rule: SequenceRule, rows: Several[Row]) -> list[Told]:
     """What is said of the events of one device, in order."""
-    said, first_at = [], None
+    said: list[Told] = []
+    first_at, first_seq = None, -1
     for row in rows:
         if row.event not in {rule.first, rule.then}:
             continue
-        if row.event == rule.then and first_at is not None and row.ts - first_at <= rule.within_s * 1000:
+        in_time = first_at is not None and row.ts - first_at <= rule.within_s * 1000
+        if row.event == rule.then and in_time and row.of in {-1, first_seq}:
             said.append(Told(row.ts, name, "raised", rule.severity, row.device, row.resident, None))
-        first_at = row.ts if row.event == rule.first else None
+        first_at, first_seq = (row.ts, row.seq) if row.event == rule.first else (None, -1)
     return said
 
 
@@ -47,7 +49,8 @@ def rows(draw: st.DrawFn) -> list[Row]:
         at += draw(gaps)
         event = draw(st.sampled_from(["sos", "sos", "cancel", "cancel", "fall", "fall", "check_in", None]))
         device, resident = draw(st.sampled_from([(1, 7), (1, 7), (2, 7), (2, 0)]))
-        result.append(Row(at, {"steps": 3.0}, device, resident, event=event))
+        of = draw(st.sampled_from([-1, 0, 1, 2])) if event == "cancel" else -1
+        result.append(Row(at, {"steps": 3.0}, device, resident, event=event, of=of))
     return result
 
 
