@@ -180,16 +180,18 @@ class Running:
     def dump(self) -> Iterator[Kept]:
         """All that must outlive a restart. Rows may come between one and the next that this yields."""
         at_once = []
-        for named in self._at_once:
-            since = self._latest - named.operator.wait_ms - SLACK_MS
-            at_once.append(self._kept(named, since))
+        if self._latest != EARLIEST:
+            for named in self._at_once:
+                at_once.append(self._kept(named, self._latest - named.operator.wait_ms - SLACK_MS))
         if at_once:
             names, received = self._seen.dump()
             at_once.append(Kept(SEEN, "", min(kept.since for kept in at_once), names, {"received": received}))
         yield from at_once
         for lane in self._lanes:
             for named in lane.operators:
-                yield self._kept(named, max(lane.held.until, self._since.get(named.label, EARLIEST)))
+                since = max(lane.held.until, self._since.get(named.label, EARLIEST))
+                if since != EARLIEST:
+                    yield self._kept(named, since)
 
     def load(self, kept: Kept) -> None:
         """What `dump` gave, before any row is taken in. Of operators that are no more: nothing."""

@@ -43,6 +43,7 @@ class Tally:
 
     section = "tally"
     wait_ms = 300_000
+    memory_ms = 12 * 3_600_000
 
     def __init__(self, scope: Scope, *, ordered: bool) -> None:
         self.scope, self.ordered = scope, ordered
