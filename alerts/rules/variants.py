@@ -124,8 +124,9 @@ def variants(
         return found[code]
 
     area = {code: variant for code in sorted(parent) if (variant := of(code))} if of_area else {}
+    of_devices = {name for name in {o.rule for o in overrides if o.area is None} if _is_of_devices(pack, name)}
     for key, changes in of_resident.items():
-        for name in [name for name in changes if _is_of_devices(pack, name)]:
+        for name in sorted(of_devices & changes.keys()):
             del changes[name]
             text = f"rule {name}: expected an area, for it is about devices, whoever has them"
             building.problems.append(Problem(whose[key].whose, name, text))

@@ -12,6 +12,7 @@ from alerts.rules.pack import load_pack
 from alerts.rules.variants import Variants, flat, rule_names, rule_of, variants, with_fields
 from homecare.devices import RegisteredDevice
 from homecare.errors import InputError
+from homecare.metrics import METRICS
 from homecare.overrides import Area, Override
 from homecare.residents import Profile
 from homecare.triggers import Trigger
@@ -156,6 +157,44 @@ def test_every_field_of_every_rule_can_be_named_and_set_to_what_it_is(name: str)
 
 
 FIXED_NAMES = frozenset({"version", "kind", "scope", "metric", "side"})
+
+
+def somewhat_different(name: str) -> dict[str, Any]:
+    """A field of the rule with a value that it may have and has not."""
+    rule = rule_of(PACK, name)
+    assert rule is not None
+    for path, value in flat(rule).items():
+        if isinstance(value, int | float) and not isinstance(value, bool) and path not in FIXED_NAMES:
+            for other in (value + 1, value - 1, value * 1.01):
+                try:
+                    with_fields(name, rule, {path: other})
+                except InputError:
+                    continue
+                return {path: other}
+    raise AssertionError(f"{name}: no number in it may differ")
+
+
+@pytest.mark.parametrize("name", rule_names(PACK))
+def test_every_rule_may_differ_for_some_while_it_runs(name: str) -> None:
+    engine = Engine(PACK)
+    engine.know(PEOPLE)
+    engine.register(DEVICES)
+    fields = somewhat_different(name)
+    found = variants(PACK, [in_area("9901", path, value, name) for path, value in fields.items()], AREAS)
+    assert found.problems == ()
+    for number in range(3):
+        samples = [
+            Sample(T + (60 * number + n) * MINUTE, everything(n), T + (60 * number + n) * MINUTE, 1 + n % 3, 7 + n % 3, seq=n + 60 * number)
+            for n in range(20)
+        ]  # fmt: skip
+        engine.apply(to_samples(samples))
+        engine.sweep(T + (60 * number + 50) * MINUTE)
+        learn(engine, found if number == 0 else variants(PACK, [], AREAS, found))
+
+
+def everything(n: int) -> dict[str, float]:
+    """A sample in which everything was measured, now within its limits and now far beyond."""
+    return {metric.name: metric.low if n % 5 == 0 else (metric.low + metric.high) / 2 for metric in METRICS}
 
 
 # --- what it does to readings ------------------------------------------------------------------------------------
