@@ -29,12 +29,13 @@ class Known:
     def know(self, slots: npt.NDArray[np.int64], subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
         """As `Operator.know`."""
         self.variant[slots] = variant
-        # As lists first: a million of them are told at the start, and of each to every operator.
-        residents = [subject.resident for subject in subjects]
-        number = {zone: self.zones.number(zone) for zone in {r.zone for r in residents if r is not None}}
-        known = slots if None not in residents else slots[[r is not None for r in residents]]
-        self.resident[known] = [r.key for r in residents if r is not None]
-        self.zone[known] = [number[r.zone] for r in residents if r is not None]
+        people = [subject.resident for subject in subjects]
+        told = np.array([person is not None for person in people], np.bool_)
+        count = int(told.sum())
+        known = slots[told]
+        self.resident[known] = np.fromiter((person.key for person in people if person), np.int32, count)
+        numbers = {name: self.zones.number(name) for name in {person.zone for person in people if person}}
+        self.zone[known] = np.fromiter((numbers[person.zone] for person in people if person), np.int16, count)
 
     def meet(self, given: Given) -> None:
         """Who the readings are of, where nobody has said it yet."""

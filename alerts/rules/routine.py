@@ -77,7 +77,6 @@ class Routine:
     def make_room(self, slots: int) -> None:
         self._state.make_room(slots)
         self._known.make_room(slots)
-        self._done.make_room(slots)
 
     def tune(self, rules: Sequence[RoutineRule]) -> None:
         self._rules = list(rules)
@@ -124,6 +123,7 @@ class Routine:
         for turn in turns(marks.slot):
             self._turn(marks.take(turn), day[turn], triggers)
         ends = self._known.zones.moment(zone, day + 1, self._from[variant])
+        self._done.make_room(self._state.used)
         self._done.tell(self._known.resident[marks.slot], marks.at, ends)
         return triggers
 
