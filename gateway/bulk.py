@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gateway.checks import AHEAD_MS, NO_READINGS, OLDEST, PLACE_LIMITS
 from gateway.native_events import MOST_BYTES
 from gateway.open_registry import OpenRegistry
-from gateway.quick import QuickSample, QuickTelemetry, place_of, readings_of
+from gateway.quick import FIX_INDEX, QuickSample, QuickTelemetry, readings_of
 from gateway.topics import parse_topic
 from homecare.metrics import METRICS
 from homecare.samples import LATE_MS, NO_TIME, Flag, Samples
@@ -36,39 +36,45 @@ class Bulk:
     def __init__(self, registry: OpenRegistry) -> None:
         self._registry = registry
         self._keys: dict[str, int] = {}
-        """Topic -> key of the device; 0: what comes on it is read another way."""
+        """Topic -> key of the device."""
 
-    def read(self, line: bytes) -> Plain | None:
-        """The line, if it is plain telemetry of the contract's own dialect; else it is `Edge`'s."""
-        if len(line) > MOST_BYTES:
-            return None
-        try:
-            if not line.isascii():
-                line.decode()
-            plain = _decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
-        key = self._keys.get(plain.topic)
-        if key is None:
-            topic = parse_topic(plain.topic)
-            known = topic is not None and topic.route == "telemetry"
-            key = self._registry.device(topic.device, topic.area).key if topic is not None and known else 0
-            self._keys[plain.topic] = key
-        return plain if key and _is_whole(plain.payload) else None
+    def read(self, lines: Sequence[bytes]) -> list[Plain | None]:
+        """Of each line what it says, if it is plain telemetry of the contract's own dialect; None: it is `Edge`'s."""
+        if len(max(lines, key=len, default=b"")) > MOST_BYTES or not all(map(bytes.isascii, lines)):
+            lines = [line if len(line) <= MOST_BYTES and _is_utf8(line) else b"" for line in lines]
+        keys, decode, found = self._keys, _decode, list[Plain | None]()
+        for line in lines:
+            try:
+                plain = decode(line)
+            except (msgspec.MsgspecError, RecursionError):
+                found.append(None)
+                continue
+            payload = plain.payload
+            if payload.samples is not None or payload.acceleration is not None:
+                whole = _is_whole(payload)
+            else:
+                whole = payload.values is not None or payload.position is not None
+            # One that names nobody it may speak for is looked up every time: there are few.
+            found.append(plain if whole and (keys.get(plain.topic) or self._meet(plain.topic)) else None)
+        return found
+
+    def _meet(self, text: str) -> int:
+        topic = parse_topic(text)
+        if topic is None or topic.route != "telemetry":
+            return 0
+        key = self._keys[text] = self._registry.device(topic.device, topic.area).key
+        return key
 
     def columns(self, lines: Sequence[Plain]) -> Samples:
         """All their samples, in order of arrival."""
+        part = np.zeros(len(lines), np.int16)
+        samples: list[QuickSample | QuickTelemetry] = [line.payload for line in lines]
         if any(line.payload.samples is not None for line in lines):
-            sizes = [len(line.payload.samples or "1") for line in lines]
+            samples = [sample for line in lines for sample in line.payload.samples or (line.payload,)]
+            sizes = [len(line.payload.samples or (1,)) for line in lines]
             lines = list(chain.from_iterable(map(repeat, lines, sizes)))
             part = np.concatenate([np.arange(size, dtype=np.int16) for size in sizes])
-        else:
-            part = np.zeros(len(lines), np.int16)
         payloads = [line.payload for line in lines]
-        samples: list[QuickSample | QuickTelemetry] = [
-            payload if payload.samples is None else payload.samples[index]
-            for payload, index in zip(payloads, part.tolist(), strict=True)
-        ]
         result = Samples.empty(len(lines))
         result.part = part
         result.device = np.array([self._keys[line.topic] for line in lines], np.int32)
@@ -89,14 +95,19 @@ class Bulk:
         result.flags[named] |= int(Flag.SUBJECT)
 
 
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _is_whole(payload: QuickTelemetry) -> bool:
-    if payload.acceleration is not None:
+    """Whether it has several samples, each with something in it, and nothing beside them."""
+    if payload.acceleration is not None or payload.values is not None or payload.position is not None:
         return False
-    if payload.samples is None:
-        return payload.values is not None or payload.position is not None
-    if payload.values is not None or payload.position is not None:
-        return False
-    return all(sample.holds_something() for sample in payload.samples)
+    return all(sample.holds_something() for sample in payload.samples or ())
 
 
 def _set_clock(result: Samples, ts: npt.NDArray[np.int64]) -> None:
@@ -112,8 +123,7 @@ def _set_places(result: Samples, samples: Sequence[QuickSample | QuickTelemetry]
     rows = [row for row, sample in enumerate(samples) if sample.position is not None]
     if not rows:
         return
-    found = [place for row in rows if (place := place_of(samples[row].position)) is not None]
-    places = np.array([place for place, _ in found])
-    for column, name in enumerate(PLACE_LIMITS):
-        getattr(result, name)[rows] = places[:, column]
-    result.fix[rows] = [fix for _, fix in found]
+    places = [samples[row].position for row in rows]
+    for name in PLACE_LIMITS:
+        getattr(result, name)[rows] = np.array([getattr(place, name) for place in places], np.float64)  # None: NaN
+    result.fix[rows] = [FIX_INDEX.get(place.fix, -1) for place in places]

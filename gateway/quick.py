@@ -15,7 +15,7 @@ from homecare.messages import FIXES, Fix
 from homecare.metrics import METRICS
 
 MOST_SAMPLES: Final = 512
-_FIX_INDEX: Final = {fix: index for index, fix in enumerate(FIXES)}
+FIX_INDEX: Final = {fix: index for index, fix in enumerate(FIXES)}
 _TS = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
 
@@ -94,4 +94,4 @@ def place_of(position: Any) -> tuple[Place, int] | None:
         return None
     lat, lon, *rest, fix = msgspec.structs.astuple(position)
     accuracy, speed, heading, altitude = (math.nan if value is None else value for value in rest)
-    return (lat, lon, accuracy, speed, heading, altitude), _FIX_INDEX.get(fix, -1)
+    return (lat, lon, accuracy, speed, heading, altitude), FIX_INDEX.get(fix, -1)

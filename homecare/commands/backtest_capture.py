@@ -4,7 +4,7 @@ import base64
 import binascii
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -37,8 +37,8 @@ class Capture:
     """The file at `path`, plain or gzip; what was wrong in it once it has been read."""
 
     path: Path
-    plain: Callable[[bytes], Plain | None]
-    """Reads a line that is plain telemetry."""
+    plain: Callable[[Sequence[bytes]], Sequence[Plain | None]]
+    """Reads the lines that are plain telemetry."""
     lines: int = 0
     wrong: int = 0
     named: list[str] = field(default_factory=list)
@@ -89,13 +89,13 @@ class Capture:
         yield b"".join(pieces)
 
     def _decode(self, text: bytes) -> list[Plain | Inbound]:
-        plain, messages = self.plain, list[Plain | Inbound]()
-        for number, line in enumerate(text.split(b"\n")[:-1], self.lines + 1):
-            message = plain(line) or self._decode_any(line, number)
-            if message is not None:
-                messages.append(message)
-        self.lines += text.count(b"\n")
-        return messages
+        lines = text.split(b"\n")[:-1]
+        found: list[Plain | Inbound | None] = list(self.plain(lines))
+        for index, message in enumerate(found):
+            if message is None:
+                found[index] = self._decode_any(lines[index], self.lines + index + 1)
+        self.lines += len(lines)
+        return [message for message in found if message is not None]
 
     def _decode_any(self, text: bytes, number: int) -> Inbound | None:
         if not text.strip():

@@ -71,7 +71,7 @@ def test_what_is_read_in_bulk_is_what_the_edge_makes_of_it(sent: list[tuple[str,
     bulk, edge = Bulk(registry), Edge(other)
     plain, inbound = list[Plain](), list[Inbound]()
     for topic, payload in sent:
-        read = bulk.read(line(NOW, topic, payload))
+        (read,) = bulk.read([line(NOW, topic, payload)])
         if read is not None:
             plain.append(read)
             inbound.append(Inbound(topic, json.dumps(payload).encode(), NOW))
@@ -113,4 +113,4 @@ def same(samples: Samples, others: Samples) -> None:
     ],
 )
 def test_anything_else_is_left_to_the_edge(text: bytes) -> None:
-    assert Bulk(OpenRegistry()).read(text) is None
+    assert Bulk(OpenRegistry()).read([text]) == [None]
