@@ -85,8 +85,8 @@ def test_the_default_pack_has_the_first_rules() -> None:
         ("[event.door]", "[event.window]", "rule event.door: expected a section, for every event of the contract has"),
         ("[event.door]", "[event.door]\n[event.dawn]", "rule event.dawn: expected one of assist, bed_exit,"),
         (
-            'version = 1\nkind = "sos"',
-            'version = 1\nkind = "home"',
+            '[event.sos]\nversion = 1\nkind = "sos"',
+            '[event.sos]\nversion = 1\nkind = "home"',
             "rule event.sos, field kind: expected 'sos': it always raises an alert, got 'home'",
         ),
         (
