@@ -1,7 +1,7 @@
 """The bytes a device sends, by section 2 of the contract. Pure: time and counters are arguments."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,12 +11,22 @@ MOST_SAMPLES = 512
 """The contract's limit for one message."""
 
 
+class Acceleration(msgspec.Struct, frozen=True):
+    """A window of the wrist accelerometer: base64 of little-endian int16 triples, value = int16 × scale."""
+
+    hz: float
+    unit: Literal["m/s2", "g"]
+    scale: float
+    xyz: str
+
+
 class Sample(msgspec.Struct, frozen=True):
     """What was measured at `ts` (Unix ms; None: the device has no clock)."""
 
     ts: int | None
     values: Mapping[str, float] = {}
     position: Position | None = None
+    acceleration: Acceleration | None = None
 
 
 def topic(area: str, device: str, leaf: str) -> str:
@@ -64,4 +74,6 @@ def _sample(sample: Sample) -> dict[str, Any]:
         content["values"] = sample.values
     if sample.position is not None:
         content["position"] = sample.position
+    if sample.acceleration is not None:
+        content["acceleration"] = sample.acceleration
     return content

@@ -10,6 +10,7 @@ from homecare.triggers import Kind
 from simulators.device import Acknowledged, Device
 from simulators.home import Home
 from simulators.payloads import Sample
+from simulators.wrist import as_samples, fall_story
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -72,6 +73,16 @@ async def _night_fall(home: Home) -> Played:
     # On the floor, without getting up.
     await sensor.measure([Sample(sensor.clock(), {"heart_rate": pulse + 14, "activity": 0, "battery": 77})])
     return Played((ack,))
+
+
+async def _wrist_fall(home: Home) -> Played:
+    # The sensor itself sees nothing in it: it only sends what it feels.
+    sensor, hz = need(home.fall_sensor), 50.0
+    felt = fall_story(hz, home.person.seed, before=10.0, after=36.0)
+    start = sensor.clock() - round(len(felt) / hz * 1000)
+    for sample in as_samples(felt, hz, start):
+        await sensor.measure([sample])
+    return Played()
 
 
 async def _sos_without_fix(home: Home) -> Played:
@@ -157,6 +168,15 @@ SCENARIOS: Final = {
             (MustRaise("fall", "fall_sensor"),),
             others("fall"),
             _night_fall,
+        ),
+        Scenario(
+            "wrist_fall",
+            "仅凭手腕加速度发现的跌倒，之后躺着不动",
+            "A fall told by raw acceleration alone; the wrist then lies still",
+            ("fall_sensor",),
+            (MustRaise("fall", "fall_sensor"),),
+            others("fall"),
+            _wrist_fall,
         ),
         Scenario(
             "sos_without_fix",

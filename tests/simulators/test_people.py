@@ -94,6 +94,7 @@ def test_county_is_what_the_demo_promises() -> None:
 def test_each_scenario_says_what_it_must_raise_and_what_not() -> None:
     assert set(SCENARIOS) == {
         "night_fall",
+        "wrist_fall",
         "sos_without_fix",
         "sos_then_cancel",
         "hypertensive_kiosk_visit",

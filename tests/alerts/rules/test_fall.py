@@ -14,8 +14,9 @@ from alerts.rules.settled import SLACK_MS
 from homecare.errors import InputError
 from homecare.messages import AccelerationWindow
 from homecare.triggers import Trigger
+from simulators.wrist import Floats, fall_story, falling, lying, walking
 from tests.alerts.rules import scalar_fall, wrist
-from tests.alerts.rules.wrist import START, Floats, fall_story, falling, lying, walking
+from tests.alerts.rules.wrist import START
 
 SETTINGS = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PACK_RULE = load_pack().rules["fall"]["fall"]
