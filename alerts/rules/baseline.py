@@ -31,13 +31,13 @@ def spread(values: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_], centr
 def quantile(values: npt.NDArray[np.integer], count: npt.NDArray[np.int64], share: npt.NDArray[np.float64]) -> Values:
     """(n,) The smallest value that at least `share` of the first `count` of each row of (n, k) values do not exceed.
 
-    NaN where `count` is 0.
+    Never the largest of two or more: one odd night must not become the habit. NaN where `count` is 0.
     """
     inside = np.arange(values.shape[1]) < count[:, None]
     ordered = np.sort(np.where(inside, values.astype(np.float64), np.inf), axis=1)
     # 0.9 * 10 is 9.000000000000002 for some shares: a hair's breadth must not decide.
     rank = np.ceil(np.round(share * count, 6)).astype(np.int64)
-    picked = ordered[np.arange(len(values)), np.clip(rank, 1, np.maximum(count, 1)) - 1]
+    picked = ordered[np.arange(len(values)), np.clip(rank, 1, np.maximum(count - 1, 1)) - 1]
     return np.where(count > 0, picked, np.nan)
 
 

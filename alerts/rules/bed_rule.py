@@ -19,7 +19,7 @@ class BedRule(Strict, frozen=True, kw_only=True):
     to_minute: int
     """It ends on the next day: who is up then is up."""
     share: float
-    """So many of their own absences are no longer than what is usual (a quantile, 0..1)."""
+    """So many of their own absences are no longer than what is usual (a quantile, 0..1; never the longest)."""
     margin_s: float
     """On top of what is usual."""
     floor_s: float

@@ -23,7 +23,7 @@ class RoutineRule(Strict, frozen=True, kw_only=True):
     by_minute: int | None = None
     """The deadline. None: it is learnt from the first signs of this person's days, by the fields below."""
     share: float = 0.9
-    """On so many of their days the first sign was no later than what is usual (a quantile, 0..1)."""
+    """On so many of their days the first sign was no later than what is usual (a quantile, 0..1; never the latest)."""
     margin_minutes: int = 0
     """On top of what is usual."""
     days: int = 28

@@ -104,7 +104,7 @@ def _leave(rule: BedRule, person: Person, at: int) -> None:
     person.left_at = at
     allowed = rule.floor_s
     if len(person.absences) >= rule.least:
-        rank = math.ceil(round(rule.share * len(person.absences), 6))
+        rank = min(math.ceil(round(rule.share * len(person.absences), 6)), max(len(person.absences) - 1, 1))
         allowed = min(max(sorted(person.absences)[rank - 1] + rule.margin_s, rule.floor_s), rule.most_s)
     if at + round(allowed * 1000) < morning:
         person.deadline = person.due = at + round(allowed * 1000)

@@ -72,7 +72,8 @@ def _deadline(rule: RoutineRule, zone: ZoneInfo, day: date, habit: list[tuple[da
     minutes = sorted(minute for known, minute in habit if (day - known).days <= rule.days)
     if len(minutes) < rule.least:
         return None
-    usual = minutes[math.ceil(round(rule.share * len(minutes), 6)) - 1]
+    rank = min(math.ceil(round(rule.share * len(minutes), 6)), max(len(minutes) - 1, 1))
+    usual = minutes[rank - 1]
     deadline = _moment(zone, day, usual + rule.margin_minutes)
     return deadline if deadline < _moment(zone, day + timedelta(days=1), rule.from_minute) else None
 

@@ -191,6 +191,15 @@ def test_who_is_often_up_for_half_an_hour_is_missed_later() -> None:
     assert triggers[-1].evidence["allowed_s"] == 2400
 
 
+def test_one_odd_night_does_not_become_the_habit() -> None:
+    words: list[tuple[str, float | str]] = [("2027-03-01 22:00", 1.0)]
+    for night, minutes in enumerate([8, 8, 8, 8, 8, 55], 2):
+        words += [(f"2027-03-0{night} 02:00", 0.0), (f"2027-03-0{night} 02:{minutes:02d}", 1.0)]
+    triggers = told(Bed("bed", BED), bed_rows(*words, ("2027-03-08 01:00", 0.0)), at("2027-03-08 03:00"))
+    assert triggers[-1].evidence["usual_s"] == 480
+    assert states(triggers)[-1] == ("raised", at("2027-03-08 01:20"))
+
+
 def test_the_morning_and_a_motion_sensor_in_the_kitchen_say_nothing_about_the_bed() -> None:
     words = bed_rows(("2027-03-01 21:30", 1.0), ("2027-03-02 05:50", 0.0))
     assert told(Bed("bed", BED), words, at("2027-03-02 12:00")) == []
