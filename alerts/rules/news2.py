@@ -98,8 +98,19 @@ def news2(
     return Score(least.astype(np.int8), most.astype(np.int8), part_least, part_most)
 
 
+_BY_COLUMN = np.stack([table[0] for table in (_RESPIRATION, _SPO2_1, _SYSTOLIC, _PULSE, _TEMPERATURE)])
+_STEPS = np.array([1, 1, 1, 1, 10], np.float32)
+
+
+def highest(values: npt.NDArray[np.float32], columns: npt.NDArray[np.intp]) -> npt.NDArray[np.int8]:
+    """(n,) What single values of these columns of `MEASURED` score; of SpO2 the higher of both scales. None is NaN."""
+    steps = np.clip(np.floor(values.astype(np.float64) * _STEPS[columns] + (0.5 + _SLACK)), 0, _TOP - 1)
+    points: npt.NDArray[np.int8] = _BY_COLUMN[columns, steps.astype(np.int64)]
+    return points
+
+
 def _steps(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """(n, 5) In the chart's steps, halves upwards; `_TOP` where missing."""
-    scaled = values.astype(np.float64) * np.array([1, 1, 1, 1, 10])
+    scaled = values.astype(np.float64) * _STEPS
     steps = np.floor(np.where(np.isnan(scaled), 0, scaled) + 0.5 + _SLACK)
     return np.where(np.isnan(scaled), _TOP, np.clip(steps, 0, _TOP - 1)).astype(np.int64)

@@ -15,7 +15,7 @@ from alerts.rules import texts
 from alerts.rules.columns import Column, Columns
 from alerts.rules.known import Known, sample_name
 from alerts.rules.limit import turns
-from alerts.rules.news2 import MEASURED, PARAMETERS, UNKNOWN, Score, news2
+from alerts.rules.news2 import MEASURED, PARAMETERS, UNKNOWN, Score, highest, news2
 from alerts.rules.operator import Given, Scope, Subject
 from alerts.rules.score_rule import ScoreRule, check_score
 from alerts.rules.sections import Section
@@ -28,6 +28,7 @@ PLACES = [PARAMETERS.index(metric) for metric in MEASURED]
 """Of each measured metric: its place among the chart's parameters."""
 BITS = np.array([1 << index for index in range(len(MEASURED))], np.uint8)
 NO_BAND = 127
+FULL = 255
 UNMEASURED = {"oxygen": ("是否吸氧", "supplemental oxygen"), "consciousness": ("意识", "consciousness")}
 Ints = npt.NDArray[np.int64]
 
@@ -52,6 +53,7 @@ class WarningScore:
                 "level": Column(np.int8, 0),  # of the episode: 1 for a single 3, then the bands; 0: there is none
                 "raised_at": Column(np.int64, 0),
                 "cause": Column(np.uint8, 0),  # BITS of what scored when it was raised
+                "bound": Column(np.uint8, 0),  # at least what the readings score that are kept; FULL: look closely
             }
         )
         self.tune([rule])
@@ -82,10 +84,13 @@ class WarningScore:
         self._bands = np.full((len(rules), max(len(rule.bands) for rule in rules)), NO_BAND, np.int8)
         for index, rule in enumerate(rules):
             self._bands[index, : len(rule.bands)] = [band.score for band in rule.bands]
+        self._lowest = int(self._bands.min())
 
     def know(self, slots: Ints, subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
         self._known.know(slots, subjects, variant)
         self._scale[slots] = [1 if subject.resident is None else subject.resident.spo2_scale for subject in subjects]
+        rows = self._state.rows(slots)
+        self._state["bound"][rows[rows > 0]] = FULL
 
     def dump(self) -> dict[str, npt.NDArray[Any]]:
         return self._state.dump()
@@ -105,22 +110,38 @@ class WarningScore:
         return triggers
 
     def _turn(self, given: Given, rows: Ints, triggers: list[Trigger]) -> None:
-        """One sample of each of these residents."""
-        samples, slot = given.samples, given.slot[rows]
-        state, place = self._state, self._state.give(slot)
-        ts, variant = samples.ts[rows], self._known.variant[slot]
-        values = samples.values[rows][:, COLUMNS]
-        measured = ~np.isnan(values)
-        value = state["value"][place] = np.where(measured, values, state["value"][place])
-        at = state["at"][place] = np.where(measured, ts[:, None], state["at"][place])
-        late = np.clip(samples.received[rows] - ts, -(2**31), 2**31 - 1)
-        state["late"][place] = np.where(measured, late[:, None], state["late"][place])
+        """One sample of each of these residents: kept, and looked at closely where it could mean anything."""
+        samples, state = given.samples, self._state
+        place = state.give(given.slot[rows])
+        # Cells of flat arrays: half the time of pairs of indices.
+        values = (samples.values if len(rows) == len(samples) else samples.values[rows])[:, COLUMNS].reshape(-1)
+        flat = np.flatnonzero(~np.isnan(values))
+        row = flat // len(MEASURED)
+        column, value, ts = flat - row * len(MEASURED), values[flat], samples.ts[rows]
+        cell = place[row] * len(MEASURED) + column
+        late = np.clip(samples.received[rows] - ts, -(2**31), 2**31 - 1).astype(np.int32)
+        for name, kept in (("value", value), ("at", ts[row]), ("late", late[row])):
+            state[name].reshape(-1)[cell] = kept
+        # Nearly all readings score nothing, or too little to matter with what else is kept: they end here.
+        points = highest(value, column)
+        bound = state["bound"][place] + np.bincount(row, points, len(rows))
+        bound[row[points == 3]] = FULL
+        state["bound"][place] = np.minimum(bound, FULL)
+        close = np.flatnonzero((bound >= self._lowest) | (state["level"][place] > 0))
+        if len(close):
+            self._look(given, rows[close], place[close], triggers)
+
+    def _look(self, given: Given, rows: Ints, place: Ints, triggers: list[Trigger]) -> None:
+        state, slot, ts = self._state, given.slot[rows], given.samples.ts[rows]
+        variant = self._known.variant[slot]
+        at = state["at"][place]
         fresh = (at > 0) & (ts[:, None] - at <= self._window[variant][:, None])
         unknown = np.full(len(rows), UNKNOWN, np.int8)
-        score = news2(np.where(fresh, value, np.nan), self._scale[slot], unknown, unknown)
+        score = news2(np.where(fresh, state["value"][place], np.nan), self._scale[slot], unknown, unknown)
+        three = (score.part_least == 3).any(axis=1)
         level = (score.least[:, None] >= self._bands[variant]).sum(axis=1)
-        single = (score.part_least == 3).any(axis=1) & (fresh.sum(axis=1) >= self._single[variant])
-        level = np.where(level > 0, level + 1, single)
+        level = np.where(level > 0, level + 1, three & (fresh.sum(axis=1) >= self._single[variant]))
+        state["bound"][place] = np.where(three, FULL, score.part_least.sum(axis=1))
         was, since = state["level"][place], ts - state["raised_at"][place]
         raised = (level > was) | ((level > 0) & (since >= self._again[variant]))
         again = ((state["cause"][place][:, None] & BITS > 0) <= fresh).all(axis=1)
