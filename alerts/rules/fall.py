@@ -221,6 +221,7 @@ class Fall:
                 resident,
                 at,
                 "impact",
+                0,
                 rule.severity,
                 evidence,
                 rule.zh.format_map(said),
@@ -260,6 +261,7 @@ class Fall:
             int(state["resident"][place]),
             int(state["bin"][place]),
             followed.what,
+            followed.after * SECOND,
             rule.still_severity if still else rule.up_severity,
             evidence,
             (rule.still_zh if still else rule.up_zh).format(duration=followed.seconds),
@@ -273,16 +275,17 @@ class Fall:
         resident: int,
         at: int,
         what: str,
+        later: int,
         severity: Severity,
         evidence: dict[str, Any],
         zh: str,
         en: str,
         rule: FallRule,
     ) -> Trigger:
-        """`at`: bin of the impact."""
+        """`at`: bin of the impact; `later`: bins after it, when this was known."""
         return Trigger(
             key=f"{self.name}:{device}:{at}:{what}",
-            at=at * BIN_MS,
+            at=(at + later) * BIN_MS,
             rule=self.name,
             version=rule.version,
             kind="fall",

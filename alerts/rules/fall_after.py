@@ -24,10 +24,11 @@ What = Literal["still", "up", "unknown"]
 
 
 class Followed(NamedTuple):
-    """What followed a fall, and for how many seconds that was seen."""
+    """What followed a fall, for how many seconds that was seen, how many seconds after the impact it was known."""
 
     what: What
     seconds: int
+    after: int
 
 
 class After:
@@ -81,13 +82,14 @@ class After:
         end = min(WATCHED, round(rule.still_s))
         spread = self.state["spread"][place, SETTLES:end]
         walked = _runs(spread >= rule.up_g)
-        if walked.max(initial=0) >= rule.up_seconds:
-            return Followed("up", int(walked.max()))
+        enough = np.flatnonzero(walked >= rule.up_seconds)
+        if len(enough):
+            return Followed("up", rule.up_seconds, SETTLES + int(enough[0]) + 1)
         if newest < int(self.state["bin"][place]) + end * SECOND:
             return None
         seen, still = int((spread >= 0).sum()), int(((spread >= 0) & (spread < rule.still_g)).sum())
         lay = seen >= SEEN_SHARE * len(spread) and still >= rule.still_share * seen and not walked.any()
-        return Followed("still" if lay else "unknown", still)
+        return Followed("still" if lay else "unknown", still, end)
 
 
 def _spread(packed: Ints) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:

@@ -19,7 +19,7 @@ Sample = tuple[float, float, float]
 
 
 class Told(NamedTuple):
-    """What must be told: Unix ms of the impact, "impact", "still" or "up"."""
+    """What must be told: "impact", "still" or "up", and since when it is known, Unix ms."""
 
     at: int
     what: str
@@ -40,8 +40,9 @@ def falls(windows: Sequence[AccelerationWindow], rule: FallRule) -> list[Told]:
             continue
         before = impact
         told.append(Told(impact * BIN_MS, "impact"))
-        if (what := followed(trace, impact, last, rule)) is not None:
-            told.append(Told(impact * BIN_MS, what))
+        if (after := followed(trace, impact, last, rule)) is not None:
+            seconds, what = after
+            told.append(Told(impact * BIN_MS + seconds * 1000, what))
     return told
 
 
@@ -95,8 +96,8 @@ def confidence(trace: dict[int, Sample], impact: int) -> float:
     return float(model().confidence(features(np.array([value], np.float32))[1])[0])
 
 
-def followed(trace: dict[int, Sample], impact: int, last: int, rule: FallRule) -> str | None:
-    """Second by second: walking as soon as enough of them in a row moved; still when the time is over and nearly all were."""
+def followed(trace: dict[int, Sample], impact: int, last: int, rule: FallRule) -> tuple[int, str] | None:
+    """Seconds after the impact, and what: walking as soon as enough of them in a row moved; still when the time is over and nearly all were."""
     spreads: list[float | None] = []
     for second in range(5, round(rule.still_s)):
         whens = range(impact + 1 + second * 50, impact + 1 + second * 50 + 50)
@@ -107,13 +108,13 @@ def followed(trace: dict[int, Sample], impact: int, last: int, rule: FallRule) -
         mean = sum(sizes) / len(sizes)
         spreads.append(math.sqrt(sum((size - mean) ** 2 for size in sizes) / len(sizes)))
     run = longest = 0
-    for spread in spreads:
+    for second, spread in enumerate(spreads, 5):
         run = run + 1 if spread is not None and spread >= rule.up_g else 0
         longest = max(longest, run)
-    if longest >= rule.up_seconds:
-        return "up"
+        if run == rule.up_seconds:
+            return second + 1, "up"
     seen = [spread for spread in spreads if spread is not None]
     still = [spread for spread in seen if spread < rule.still_g]
     over = last >= impact + round(rule.still_s) * 50
     enough = len(seen) >= 0.6 * len(spreads) and len(still) >= rule.still_share * len(seen)
-    return "still" if over and enough and not longest else None
+    return (round(rule.still_s), "still") if over and enough and not longest else None
