@@ -123,7 +123,7 @@ def _set_places(result: Samples, samples: Sequence[QuickSample | QuickTelemetry]
     rows = [row for row, sample in enumerate(samples) if sample.position is not None]
     if not rows:
         return
-    places = [samples[row].position for row in rows]
+    places = [place for sample in samples if (place := sample.position) is not None]
     for name in PLACE_LIMITS:
         getattr(result, name)[rows] = np.array([getattr(place, name) for place in places], np.float64)  # None: NaN
     result.fix[rows] = [FIX_INDEX.get(place.fix, -1) for place in places]
