@@ -1,7 +1,6 @@
 """What `homecare ingest` does while something it needs is away, and after it was killed itself: nothing is lost, nothing is twice."""
 
 import asyncio
-import re
 
 import psycopg
 import pytest
@@ -112,23 +111,3 @@ async def test_it_says_what_the_broker_dropped_and_how_long_messages_wait(
     assert await figure(process, "homecare_ingest_backlog_messages", lambda value: value == 1)
     timescale.start()
     assert await figure(process, "homecare_ingest_backlog_messages", lambda value: value == 0)
-
-
-async def test_messages_the_broker_drops_are_counted(processes: Processes, broker: Broker, database_url: str) -> None:
-    """A broker with room for two waiting messages, and nobody who takes them: it tells no device, but it tells us."""
-    process = await processes.start("ingest")
-    assert await process.stop() == 0
-    configuration = broker.directory / "mosquitto.conf"
-    text = configuration.read_text("utf-8")
-    configuration.write_text(re.sub(r"^max_queued_messages .*$", "max_queued_messages 2", text, flags=re.MULTILINE))
-    broker.reload()
-    async with publisher(broker) as client:
-        for seq in range(1, 51):
-            await send(client, "telemetry", reading(seq))
-    process = await processes.start("ingest")
-    assert await figure(process, "homecare_broker_dropped_messages", lambda value: value >= 40)
-    await until(database_url, "select count(*) between 1 and 10 from sample", [(True,)])
-    gaps = "select sum(missing) > 0 from device_missing"
-    async with publisher(broker) as client:
-        await send(client, "telemetry", reading(51))
-    await until(database_url, gaps, [(True,)])
