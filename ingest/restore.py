@@ -99,6 +99,7 @@ async def restore(
             rules.heard(np.array(device, np.int32), np.array(received, np.int64))
         async with db.cursor(row_factory=class_row(Trigger)) as cursor:
             recalled = await (await cursor.execute(QUERIES["last_triggers"], asked)).fetchall()
+            recalled += await (await cursor.execute(QUERIES["last_outages"])).fetchall()
         rules.recall(recalled)
         events = await occurrences.restore(db, since)
         triggers = rules.restore_events(events)
