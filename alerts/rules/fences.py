@@ -4,6 +4,7 @@ A person's own places come from their profile; everybody whose home is known has
 """
 
 from collections.abc import Sequence
+from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
@@ -19,6 +20,9 @@ WATCHES = ("leave", "enter", "home_by")
 LEAVE, ENTER, HOME_BY = range(3)
 HOME = "home"
 """What the circle round everybody's home is called in evidence; texts say it in their language."""
+
+
+_HOME = Struct("ddd")
 
 
 class Fence(NamedTuple):
@@ -37,6 +41,8 @@ class Fences:
         self.count = np.zeros(0, np.int8)
         """(slots,) how many places somebody has."""
         self._room = np.zeros(0, np.int8)
+        self.stamp = np.zeros(0, np.int64)
+        """(slots,) of somebody's places together; the same after a restart. 0: none."""
         self._used = 0
         self._own: dict[int, Place] = {}
         """By number: the places of profiles. Homes are too many to keep as objects."""
@@ -58,6 +64,7 @@ class Fences:
             self._first = np.concatenate([self._first, np.zeros(more, np.int32)])
             self.count = np.concatenate([self.count, np.zeros(more, np.int8)])
             self._room = np.concatenate([self._room, np.zeros(more, np.int8)])
+            self.stamp = np.concatenate([self.stamp, np.zeros(more, np.int64)])
 
     @property
     def widest(self) -> int:
@@ -69,8 +76,7 @@ class Fences:
         sides = len(self._edges)
         for slot, (profile, radius_m) in zip(slots.tolist(), whose, strict=True):
             fences = _fences(profile, radius_m)
-            first, have = int(self._first[slot]), int(self.count[slot])
-            if self._mark[first : first + have].tolist() != [mark(fence) for fence in fences]:
+            if stamp(fences) != self.stamp[slot]:
                 self._put(slot, fences)
         if len(self._edges) > sides:
             self._sides = Edges(*np.array(self._edges, np.float64).T)
@@ -119,7 +125,7 @@ class Fences:
             self._first[slot], self._room[slot] = self._used, len(fences)
             self._used += len(fences)
             self._extend(self._used)
-        self.count[slot] = len(fences)
+        self.count[slot], self.stamp[slot] = len(fences), stamp(fences)
         for number, fence in enumerate(fences, int(self._first[slot])):
             self._set(number, fence)
 
@@ -155,8 +161,17 @@ class Fences:
 def mark(fence: Fence) -> int:
     """A number that two places share only if they are the same (or once in 2^32). Not 0."""
     place = fence.place
-    what = (fence.always, place.name, place.watch, place.points, float(place.radius_m), place.minute)
+    if not fence.always:
+        return 1 + crc32(_HOME.pack(*place.points[0], place.radius_m))
+    what = (place.name, place.watch, place.points, float(place.radius_m), place.minute)
     return 1 + crc32(repr(what).encode())
+
+
+def stamp(fences: Sequence[Fence]) -> int:
+    """Of all places of one person, in their order."""
+    if len(fences) <= 1:
+        return sum(map(mark, fences))
+    return 1 + crc32(repr([mark(fence) for fence in fences]).encode())
 
 
 def _fences(profile: Profile | None, radius_m: float) -> list[Fence]:

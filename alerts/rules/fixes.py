@@ -15,25 +15,18 @@ NEVER = 2**62
 GNSS = 3
 """`Samples.fix` of a satellite fix; -1: not said."""
 
+LAT, LON, AT, ACCURACY, REPEATED_LAT, REPEATED_LON, REPEATED_SINCE, REPEATED = range(8)
+"""Fields of `last`: the last fix believed, and the satellite fix that may be repeating, since when and how often."""
 COLUMNS = {
-    "lat": Column(np.float64, 0),
-    "lon": Column(np.float64, 0),
-    "at": Column(np.int64, -NEVER),
-    "accuracy": Column(np.float32, 0),
-    "doubted_lat": Column(np.float64, 0),
-    "doubted_lon": Column(np.float64, 0),
-    "doubted_at": Column(np.int64, -NEVER),
-    "doubted_accuracy": Column(np.float32, 0),
+    "last": Column(np.float64, 0, (8,)),
     "doubted": Column(np.int8, 0),
+    "doubt": Column(np.float64, 0, (4,)),
     "told_at": Column(np.int64, -NEVER),
-    "repeated_lat": Column(np.float64, 1000),
-    "repeated_lon": Column(np.float64, 1000),
-    "repeated_since": Column(np.int64, NEVER),
-    "repeated": Column(np.int32, 0),
     "stuck": Column(np.bool_, 0),
 }
-"""Of each person: the last fix believed, the last one doubted and how many before it agree, when a doubt was last told,
-and the satellite fix that may be repeating."""
+"""Of each person. What every fix needs lies together, a cache line each; a time of 0 is none. `doubt` is the last fix
+doubted (as the first half of `last`), `doubted` how many up to it agree, `told_at` when a doubt was last told.
+"""
 
 
 class Round(NamedTuple):
@@ -46,6 +39,10 @@ class Round(NamedTuple):
     accuracy: Floats
     """m; the rule's where the fix does not say."""
     fix: npt.NDArray[np.int8]
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Round":
+        """Those at `rows`."""
+        return Round(self.row[rows], self.at[rows], self.lat[rows], self.lon[rows], self.accuracy[rows], self.fix[rows])
 
 
 class Verdict(NamedTuple):
@@ -72,61 +69,81 @@ class Limits(NamedTuple):
     stuck_ms: npt.NDArray[np.int64]
     stuck_fixes: npt.NDArray[np.int64]
 
+    def take(self, rows: npt.NDArray[np.int64]) -> "Limits":
+        """Those at `rows`."""
+        return Limits(
+            self.top_speed[rows],
+            self.doubts[rows],
+            self.again_ms[rows],
+            self.stuck_ms[rows],
+            self.stuck_fixes[rows],
+        )
+
 
 def judge(state: Columns, fixes: Round, limits: Limits) -> Verdict:
     """Take in one fix of each person."""
     row, at = fixes.row, fixes.at
-    known = state["at"][row] > -NEVER
-    away, span = _since(state, "", fixes)
-    fast = known & _too_fast(away, span, state["accuracy"][row], fixes.accuracy, limits.top_speed)
-    doubted_away, doubted_span = _since(state, "doubted_", fixes)
+    last = state["last"][row]
+    known = last[:, AT] > 0
+    away, span = _since(last, fixes)
+    fast = known & _too_fast(away, span, last[:, ACCURACY], fixes.accuracy, limits.top_speed)
+    believed, jumped = ~fast, np.zeros(len(row), np.bool_)
+    odd = np.flatnonzero(fast | (state["doubted"][row] > 0))
+    if len(odd):
+        believed[odd], jumped[odd] = _doubt(state, fixes.take(odd), limits.take(odd), fast[odd])
+    new = np.column_stack([fixes.lat, fixes.lon, at, fixes.accuracy])
+    last[:, :4] = np.where(believed[:, None], new, last[:, :4])
+    stuck, moved, since = _repeats(state, last, fixes, limits)
+    state["last"][row] = last
+    told_span = np.where(stuck | moved, at - since, span)
+    return Verdict(believed, jumped, stuck, moved, np.where(known, away, np.nan), told_span)
+
+
+def _doubt(
+    state: Columns, fixes: Round, limits: Limits, fast: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which fixes are believed, where this one or the one before was too far to reach; which doubts are to be told."""
+    row, at = fixes.row, fixes.at
+    doubt = state["doubt"][row]
+    away, span = _since(doubt, fixes)
     agrees = state["doubted"][row] > 0
-    agrees &= ~_too_fast(doubted_away, doubted_span, state["doubted_accuracy"][row], fixes.accuracy, limits.top_speed)
+    agrees &= ~_too_fast(away, span, doubt[:, ACCURACY], fixes.accuracy, limits.top_speed)
     doubted = np.where(fast, np.where(agrees, state["doubted"][row] + 1, 1), 0)
     believed = ~fast | (doubted >= limits.doubts)
     jumped = ~believed & (at - state["told_at"][row] >= limits.again_ms)
     state["told_at"][row[jumped]] = at[jumped]
     state["doubted"][row] = np.where(believed, 0, doubted)
-    for prefix, which in (("", believed), ("doubted_", ~believed)):
-        rows = row[which]
-        state[prefix + "lat"][rows], state[prefix + "lon"][rows] = fixes.lat[which], fixes.lon[which]
-        state[prefix + "at"][rows], state[prefix + "accuracy"][rows] = at[which], fixes.accuracy[which]
-    stuck, moved, since = _repeats(state, fixes, limits)
-    return Verdict(
-        believed, jumped, stuck, moved, np.where(known, away, np.nan), np.where(stuck | moved, at - since, span)
-    )
+    state["doubt"][row] = np.column_stack([fixes.lat, fixes.lon, at, fixes.accuracy])
+    return believed, jumped
 
 
-def _since(state: Columns, prefix: str, fixes: Round) -> tuple[Floats, npt.NDArray[np.int64]]:
-    row = fixes.row
-    east, north = offset(state[prefix + "lat"][row], state[prefix + "lon"][row], fixes.lat, fixes.lon)
-    return np.sqrt(east * east + north * north), fixes.at - state[prefix + "at"][row]
+def _since(before: Floats, fixes: Round) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """(n,) m and ms from the fixes `before` (n, 4 or more)."""
+    east, north = offset(before[:, LAT], before[:, LON], fixes.lat, fixes.lon)
+    return np.sqrt(east * east + north * north), fixes.at - before[:, AT].astype(np.int64)
 
 
 def _too_fast(
-    away: Floats, span: npt.NDArray[np.int64], accuracy: npt.NDArray[np.float32], other: Floats, top_speed: Floats
+    away: Floats, span: npt.NDArray[np.int64], accuracy: Floats, other: Floats, top_speed: Floats
 ) -> npt.NDArray[np.bool_]:
     """Further than the two fixes' errors and the top speed explain; less than a second counts as one."""
     return away - accuracy - other > top_speed * np.maximum(span, 1000) / 1000
 
 
 def _repeats(
-    state: Columns, fixes: Round, limits: Limits
+    state: Columns, last: Floats, fixes: Round, limits: Limits
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Who got stuck by this fix, who is no longer, and since when it had been the same."""
+    """Who got stuck by this fix, who is no longer, and since when it had been the same; `last` is brought up to date."""
     # A position from cells or wireless networks is a table's: at home it is the same all day, and rightly.
     own = (fixes.fix == GNSS) | (fixes.fix == -1)
-    row = fixes.row
-    same = (state["repeated_lat"][row] == fixes.lat) & (state["repeated_lon"][row] == fixes.lon)
-    since = state["repeated_since"][row]
-    count = np.where(same, state["repeated"][row] + 1, 1)
-    was = state["stuck"][row]
-    moved = own & was & ~same
-    long_enough = (fixes.at - np.where(same, since, fixes.at) >= limits.stuck_ms) & (count >= limits.stuck_fixes)
-    stuck = own & ~was & same & long_enough
-    rows = row[own]
-    state["repeated_lat"][rows], state["repeated_lon"][rows] = fixes.lat[own], fixes.lon[own]
-    state["repeated_since"][rows] = np.where(same, since, fixes.at)[own]
-    state["repeated"][rows] = np.minimum(count, 2**30)[own]
-    state["stuck"][rows] = ((was & same) | stuck)[own]
+    same = own & (last[:, REPEATED] > 0) & (last[:, REPEATED_LAT] == fixes.lat) & (last[:, REPEATED_LON] == fixes.lon)
+    since = last[:, REPEATED_SINCE].astype(np.int64)
+    was = state["stuck"][fixes.row]
+    last[same, REPEATED] += 1
+    stuck = same & ~was & (fixes.at - since >= limits.stuck_ms) & (last[:, REPEATED] >= limits.stuck_fixes)
+    other = own & ~same
+    moved = other & was
+    began = np.column_stack([fixes.lat, fixes.lon, fixes.at, np.ones(len(own))])
+    last[:, 4:] = np.where(other[:, None], began, last[:, 4:])
+    state["stuck"][fixes.row[stuck | moved]] = stuck[stuck | moved]
     return stuck, moved, since

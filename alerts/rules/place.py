@@ -36,7 +36,8 @@ _OF_PLACES = {
 }
 """A value for each of a person's places: which it is, the side they are on, the one that fixes point to since when, and
 the next hour at which they should be there."""
-_OF_PERSON = {**fixes.COLUMNS, "device": Column(np.int32, 0)}
+_OF_PERSON = {**fixes.COLUMNS, "device": Column(np.int32, 0), "stamp": Column(np.int64, 0)}
+"""`stamp`: of the places that the columns below are of."""
 
 
 class _Crossing(NamedTuple):
@@ -165,12 +166,13 @@ class Places:
 
     def _arrange(self, slot: npt.NDArray[np.int64], row: npt.NDArray[np.int64], at: npt.NDArray[np.int64]) -> None:
         """Let the state's columns be those of the places as they are now, and set the hours still to come."""
-        width = self._state["mark"].shape[-1]
-        want, have = self._fences.marks(slot, width), self._state["mark"][row]
-        changed = np.flatnonzero((want != have).any(axis=1))
+        stamp = self._fences.stamp[slot]
+        changed = np.flatnonzero(stamp != self._state["stamp"][row])
         if not len(changed):
             return
-        rows, want, have = row[changed], want[changed], have[changed]
+        rows, width = row[changed], self._state["mark"].shape[-1]
+        self._state["stamp"][rows] = stamp[changed]
+        want, have = self._fences.marks(slot[changed], width), self._state["mark"][rows]
         old = {name: self._state[name][rows] for name in _OF_PLACES}
         for name, column in _OF_PLACES.items():
             fresh = np.full(want.shape, column.blank, column.dtype)
@@ -204,7 +206,7 @@ class Places:
             due_again = np.full(len(rows), NEVER)
             due_again[has] = self._next(self._known.zone[slot[has]], due[has], number[has])
             state["due"][rows, which] = due_again
-            stale = due - state["at"][rows] > self._stale[self._known.variant[slot]]
+            stale = due - state["last"][rows, fixes.AT].astype(np.int64) > self._stale[self._known.variant[slot]]
             for i in np.flatnonzero(has & (state["side"][rows, which] == OUTSIDE) & ~stale).tolist():
                 state["raised_at"][rows[i], which[i]] = due[i]
                 triggers.append(self._absent(int(rows[i]), int(number[i]), int(due[i])))
@@ -224,9 +226,14 @@ class Places:
         index = sure[index]
         away = self._fences.beyond(number, fix.lat[index], fix.lon[index])
         side = self._side(away, fix.accuracy[index], variant[index])
-        clear = np.flatnonzero(side != UNKNOWN)
+        # Nearly all fixes are on the side where one knew them to be: they end here.
+        cell, state = (row[index], which), self._state
+        stirs = (side != state["side"][cell]) | (state["aim"][cell] != UNKNOWN)
+        clear = np.flatnonzero((side != UNKNOWN) & stirs)
+        if not len(clear):
+            return []
         index, which, number, away, side = index[clear], which[clear], number[clear], away[clear], side[clear]
-        at, cell, state = fix.at[index], (row[index], which), self._state
+        at, cell = fix.at[index], (row[index], which)
         now, aim, since = state["side"][cell], state["aim"][cell], state["aim_since"][cell]
         stays, on = side == now, side == aim
         since = np.where(on, since, at)
@@ -310,8 +317,9 @@ class Places:
 
     def _absent(self, row: int, number: int, due: int) -> Trigger:
         state = self._state
-        seen = {name: state[name][row].item() for name in ("lat", "lon", "accuracy", "at")}
-        away = self._fences.beyond(np.array([number]), state["lat"][[row]], state["lon"][[row]])
+        lat, lon, at, accuracy = state["last"][row, :4].tolist()
+        seen = {"lat": lat, "lon": lon, "accuracy": accuracy, "at": int(at)}
+        away = self._fences.beyond(np.array([number]), np.array([lat]), np.array([lon]))
         return place_words.absent(self._occasion(row, due, str(due)), self._fences.fence(number), seen, float(away[0]))
 
     def _occasion(self, row: int, at: int, name: str) -> Occasion:
