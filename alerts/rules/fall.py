@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alerts.rules.fall_after import SECOND, After, Followed
-from alerts.rules.fall_features import NAMES, features, picture
+from alerts.rules.fall_after import SECOND, After
+from alerts.rules.fall_features import features, picture
 from alerts.rules.fall_heard import Heard
 from alerts.rules.fall_model import Model, model
 from alerts.rules.fall_rule import FallRule, check_fall
@@ -34,13 +34,14 @@ from alerts.rules.fall_trace import (
     pieces,
     strip,
 )
+from alerts.rules.fall_words import Impact, of_impact, of_sequel
 from alerts.rules.known import Known
 from alerts.rules.operator import Given, Scope, Subject
 from alerts.rules.sections import Section
 from alerts.rules.settled import SLACK_MS
 from homecare.messages import AccelerationWindow
 from homecare.samples import Flag, Samples
-from homecare.triggers import Severity, Trigger
+from homecare.triggers import Trigger
 
 LOWEST_HZ, HIGHEST_HZ = 8.0, 1000.0
 """Windows of another rate say nothing of an impact."""
@@ -203,32 +204,18 @@ class Fall:
         device, resident = int(lane.state["device"][row]), int(lane.state["resident"][row])
         if at > before:
             self._after.begin(place, at, resident, device, sure, float(found[0]))
-        rule = self._rules[variant]
-        said = {"peak": f"{float(found[0]):.1f}", "percent": f"{min(99, round(100 * sure))}"}
-        evidence = {
-            "confidence": round(sure, 3),
-            "threshold": rule.confidence,
-            "peak_g": round(float(found[0]), 2),
-            "features": {name: round(float(value), 3) for name, value in zip(NAMES, found, strict=True)},
-            "trace": picture(peaks.around[i], at),
-            "model": self._model.made,
-            "received": int(lane.state["received"][row]),
-            "late": bool(lane.state["late"][row]),
-        }
-        triggers.append(
-            self._trigger(
-                device,
-                resident,
-                at,
-                "impact",
-                0,
-                rule.severity,
-                evidence,
-                rule.zh.format_map(said),
-                rule.en.format_map(said),
-                rule,
-            )
+        impact = Impact(
+            device=device,
+            resident=resident,
+            bin=at,
+            sure=sure,
+            features=found,
+            trace=picture(peaks.around[i], at),
+            model=self._model.made,
+            received=int(lane.state["received"][row]),
+            late=bool(lane.state["late"][row]),
         )
+        triggers.append(of_impact(self.name, self._rules[variant], impact))
         self._after.watch(lane, np.array([row]))
 
     def _tell(self, lane: Traces, rows: Ints, triggers: list[Trigger]) -> None:
@@ -243,61 +230,7 @@ class Fall:
                 continue
             state["told"][place] = True
             if followed.what != "unknown":
-                triggers.append(self._sequel(place, followed, rule))
-
-    def _sequel(self, place: int, followed: Followed, rule: FallRule) -> Trigger:
-        state, still = self._after.state, followed.what == "still"
-        evidence = {
-            "after": followed.what,
-            "seconds": followed.seconds,
-            "spread_g": [None if value < 0 else round(float(value), 3) for value in state["spread"][place]],
-            "still_g": rule.still_g,
-            "up_g": rule.up_g,
-            "confidence": round(float(state["confidence"][place]), 3),
-            "peak_g": round(float(state["peak"][place]), 2),
-        }
-        return self._trigger(
-            int(state["device"][place]),
-            int(state["resident"][place]),
-            int(state["bin"][place]),
-            followed.what,
-            followed.after * SECOND,
-            rule.still_severity if still else rule.up_severity,
-            evidence,
-            (rule.still_zh if still else rule.up_zh).format(duration=followed.seconds),
-            (rule.still_en if still else rule.up_en).format(duration=followed.seconds),
-            rule,
-        )
-
-    def _trigger(
-        self,
-        device: int,
-        resident: int,
-        at: int,
-        what: str,
-        later: int,
-        severity: Severity,
-        evidence: dict[str, Any],
-        zh: str,
-        en: str,
-        rule: FallRule,
-    ) -> Trigger:
-        """`at`: bin of the impact; `later`: bins after it, when this was known."""
-        return Trigger(
-            key=f"{self.name}:{device}:{at}:{what}",
-            at=(at + later) * BIN_MS,
-            rule=self.name,
-            version=rule.version,
-            kind="fall",
-            metric=None,
-            severity=severity,
-            state="raised",
-            device=device,
-            resident=resident,
-            evidence={"impact_at": at * BIN_MS, **evidence},
-            zh=zh,
-            en=en,
-        )
+                triggers.append(of_sequel(self.name, rule, self._after, place, followed))
 
     def dump(self) -> dict[str, npt.NDArray[Any]]:
         """Room for all slots; pages that nobody writes cost nothing."""
