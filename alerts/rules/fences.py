@@ -74,10 +74,16 @@ class Fences:
     def know(self, slots: npt.NDArray[np.int64], whose: Sequence[tuple[Profile | None, float]]) -> None:
         """The places of these people: their profile, and the radius of the circle round their home (m, 0: none)."""
         sides = len(self._edges)
+        homes: list[tuple[int, float, float, float]] = []
         for slot, (profile, radius_m) in zip(slots.tolist(), whose, strict=True):
+            if profile is not None and not profile.places and radius_m > 0 and None not in (profile.lat, profile.lon):
+                homes.append((slot, profile.lat, profile.lon, radius_m))  # type: ignore[arg-type]
+                continue
             fences = _fences(profile, radius_m)
             if stamp(fences) != self.stamp[slot]:
                 self._put(slot, fences)
+        if homes:
+            self._put_homes(homes)
         if len(self._edges) > sides:
             self._sides = Edges(*np.array(self._edges, np.float64).T)
 
@@ -119,6 +125,27 @@ class Fences:
             return Fence(own, always=True)
         home = (float(self._lat[number]), float(self._lon[number]))
         return Fence(Place(HOME, "leave", (home,), float(self._radius[number])), always=False)
+
+    def _put_homes(self, homes: Sequence[tuple[int, float, float, float]]) -> None:
+        """As `_put`, of the many who have a home and no other place: (slot, lat, lon, radius)."""
+        stamps = np.array([_home_mark(lat, lon, radius_m) for _, lat, lon, radius_m in homes], np.int64)
+        slots = np.array([home[0] for home in homes], np.int64)
+        changed = np.flatnonzero(stamps != self.stamp[slots])
+        slots, stamps = slots[changed], stamps[changed]
+        without = slots[self._room[slots] == 0]
+        self._first[without] = np.arange(self._used, self._used + len(without))
+        self._room[without] = 1
+        self._used += len(without)
+        self._extend(self._used)
+        number = self._first[slots].astype(np.int64)
+        if self._own:
+            for one in number.tolist():
+                self._own.pop(one, None)
+        places = np.array([homes[at][1:] for at in changed.tolist()], np.float64).reshape(-1, 3)
+        self._lat[number], self._lon[number], self._radius[number] = places.T
+        self.watch[number], self.minute[number], self.always[number] = LEAVE, 0, False
+        self._edge_count[number], self._mark[number] = 0, stamps
+        self.count[slots], self.stamp[slots] = 1, stamps
 
     def _put(self, slot: int, fences: list[Fence]) -> None:
         if len(fences) > self._room[slot]:
@@ -162,9 +189,13 @@ def mark(fence: Fence) -> int:
     """A number that two places share only if they are the same (or once in 2^32). Not 0."""
     place = fence.place
     if not fence.always:
-        return 1 + crc32(_HOME.pack(*place.points[0], place.radius_m))
+        return _home_mark(*place.points[0], place.radius_m)
     what = (place.name, place.watch, place.points, float(place.radius_m), place.minute)
     return 1 + crc32(repr(what).encode())
+
+
+def _home_mark(lat: float, lon: float, radius_m: float) -> int:
+    return 1 + crc32(_HOME.pack(lat, lon, radius_m))
 
 
 def stamp(fences: Sequence[Fence]) -> int:

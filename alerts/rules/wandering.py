@@ -172,7 +172,7 @@ class Wandering:
         state = self._state
         state["corners"][row], state["began"][row], state["lat"][row], state["lon"][row] = 1, at, lat, lon
         for name in ("x", "y", "t"):
-            state[name][row] = 0
+            state[name][row, 0] = 0
 
     def _add(
         self, row: npt.NDArray[np.int64], x: npt.NDArray[np.int64], y: npt.NDArray[np.int64], t: npt.NDArray[np.int64]

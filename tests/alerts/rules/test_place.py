@@ -177,3 +177,15 @@ def test_a_wrong_number_is_named(change: dict[str, object], says: str) -> None:
     with pytest.raises(InputError) as error:
         check_place("place", msgspec.structs.replace(RULE, **change))
     assert str(error.value) == says
+
+
+def test_a_home_moves_with_its_resident_and_places_give_way_to_it() -> None:
+    yard = Place("yard", "leave", (HOME,), 100.0)
+    case = Case("place", lambda: [Named("place", Places(RULE))], None, each(lambda *_: []), profiles=())  # type: ignore[arg-type]
+    engine = started(case)
+    engine.know([Profile(7, "R-7", "520201", lat=LAT, lon=LON, places=(yard,)), Profile(8, "R-8", "520201")])
+    engine.know([Profile(7, "R-7", "520201", lat=OUT[0], lon=OUT[1])])
+    triggers = feed(engine, stay(NIGHT, OUT, 5) + stay(NIGHT + 5 * MINUTE, HOME, 5, seq=5))
+    triggers += engine.sweep(NIGHT + 60 * MINUTE)
+    assert brief(triggers) == [("place.leave.home", "raised", NIGHT + 7 * MINUTE)]
+    assert triggers[0].evidence["place"]["points"] == [[round(OUT[0], 7), LON]]
