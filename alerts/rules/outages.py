@@ -249,7 +249,7 @@ class Outages:
             device=0,
             resident=0,
             area=name,
-            evidence={"since": since, **evidence},
+            evidence={"area": name, "since": since, **evidence},
             zh=(rule.zh if raised else rule.cleared_zh).format(**words),
             en=(rule.en if raised else rule.cleared_en).format(**words),
         )
