@@ -112,9 +112,9 @@ class Engine:
         if not devices:
             return
         slots = self._device_slots(np.array([device.key for device in devices], np.int64))
-        if self._silence is not None:
-            self._silence.register(slots, devices)
         variant = np.array([self._variants.of(device.area) for device in devices], np.int16)
+        if self._silence is not None:
+            self._silence.register(slots, devices, variant)
         self._running.know("device", slots, [Subject(device, None) for device in devices], variant)
         if self._whose.devices(slots, variant):
             self._by_device.know(slots, variant)
@@ -127,6 +127,8 @@ class Engine:
         if variants is not None and variants is not self._variants:
             self._variants = variants
             self._running.tune(variants.packs)
+            if self._silence is not None:
+                self._silence.tune([pack.silence for pack in variants.packs])
             self._by_person.tune([pack.limit for pack in variants.packs])
             self._by_device.tune([pack.limit for pack in variants.packs])
         profiles = list(profiles)

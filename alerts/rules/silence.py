@@ -6,7 +6,7 @@ interval; one that nobody wears and that was never heard is not watched. `at` is
 whenever the sweep noticed. Where many devices share an area, a silence is held back a little: see `together`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -37,6 +37,7 @@ class Silence:
 
     def __init__(self, rule: SilenceRule) -> None:
         self._rule = rule
+        self._rules = [rule]
         self._heard = np.zeros(0, np.int64)
         self._allowance = np.zeros(0, np.int64)
         self._interval = np.zeros(0, np.int64)
@@ -68,14 +69,21 @@ class Silence:
             if self._outages is not None:
                 self._outages.make_room(slots)
 
-    def register(self, slots: Ints, devices: Iterable[RegisteredDevice]) -> None:
-        """Intervals, areas, revocations and wearers as they are now."""
+    def tune(self, rules: Sequence[SilenceRule | None]) -> None:
+        """The pack's rule and its variants, which differ in `intervals` and `floor_s` only; they count at `register`."""
+        self._rules = [rule or self._rule for rule in rules]
+
+    def register(
+        self, slots: Ints, devices: Iterable[RegisteredDevice], variant: npt.NDArray[np.int16] | None = None
+    ) -> None:
+        """Intervals, areas, revocations and wearers as they are now, and which variant holds for them (None: the pack)."""
         devices = list(devices)
+        rules = [self._rule] * len(devices) if variant is None else [self._rules[number] for number in variant.tolist()]
         allowance, interval, wearer, since = [], [], [], []
-        for device in devices:
+        for device, rule in zip(devices, rules, strict=True):
             worn = device.wearings[-1] if device.wearings and device.wearings[-1].until is None else None
             watched = not device.revoked and device.interval_s > 0
-            allowed = max(self._rule.floor_s, self._rule.intervals * device.interval_s)
+            allowed = max(rule.floor_s, rule.intervals * device.interval_s)
             allowance.append(round(allowed * 1000) if watched else NEVER)
             interval.append(round(device.interval_s * 1000))
             wearer.append(worn.resident_key if worn else 0)

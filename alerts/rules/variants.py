@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from alerts.rules.limit_rules import LimitRule, check_limit
 from alerts.rules.pack import SECTIONS, Pack
 from alerts.rules.sections import Section, Strict, convert, wrong
+from alerts.rules.silence_rule import SilenceRule, check_silence
 from homecare.errors import InputError
 from homecare.overrides import Area, Override
 
@@ -143,10 +145,12 @@ def problems(pack: Pack, overrides: Sequence[Override], areas: Iterable[Area]) -
 
 
 def rule_of(pack: Pack, name: str) -> Strict | None:
-    """The rule called `limit.heart_rate`, `place.home`, …; None: there is none that may differ."""
+    """The rule called `limit.heart_rate`, `silence`, …; None: there is none that may differ."""
     section, _, own = name.partition(".")
     if section == "limit":
         return pack.limit.get(own)
+    if name == "silence":
+        return pack.silence
     return pack.rules.get(section, {}).get(own or section)
 
 
@@ -155,16 +159,15 @@ def _is_of_devices(pack: Pack, name: str) -> bool:
     rule = rule_of(pack, name)
     if rule is None:
         return False
-    return (
-        rule.scope == "device"
-        if isinstance(rule, LimitRule)
-        else SECTIONS[section].operator(own, rule).scope == "device"
-    )
+    if isinstance(rule, SilenceRule):
+        return True
+    scope = rule.scope if isinstance(rule, LimitRule) else SECTIONS[section].operator(own, rule).scope
+    return scope == "device"
 
 
 def rule_names(pack: Pack) -> list[str]:
     """The rules that may differ, in the order of the pack."""
-    names = [f"limit.{name}" for name in pack.limit]
+    names = [f"limit.{name}" for name in pack.limit] + (["silence"] if pack.silence else [])
     for section, rules in pack.rules.items():
         names += [section if SECTIONS[section].single else f"{section}.{name}" for name in rules]
     return names
@@ -172,15 +175,17 @@ def rule_names(pack: Pack) -> list[str]:
 
 def with_rules(pack: Pack, rules: Mapping[str, msgspec.Struct]) -> Pack:
     """`pack` with these rules in the place of its own."""
-    limit = dict(pack.limit)
+    limit, silence = dict(pack.limit), pack.silence
     others = {section: dict(own) for section, own in pack.rules.items()}
     for name, rule in rules.items():
         section, _, own = name.partition(".")
         if isinstance(rule, LimitRule):
             limit[own] = rule
+        elif isinstance(rule, SilenceRule):
+            silence = rule
         elif isinstance(rule, Strict):
             others[section][own or section] = rule
-    return msgspec.structs.replace(pack, limit=limit, rules=others)
+    return replace(pack, limit=limit, silence=silence, rules=others)
 
 
 def with_fields(name: str, rule: msgspec.Struct, fields: Mapping[str, Any]) -> Strict:
@@ -231,6 +236,10 @@ def _check(name: str, rule: Strict, before: msgspec.Struct) -> None:
         for index, reading in enumerate(rule.reading):
             if (reading.metric, reading.side) not in known:
                 raise wrong(name, f"reading[{index}]", "expected one of the pack's", f"{reading.metric}:{reading.side}")
+    elif isinstance(rule, SilenceRule):
+        check_silence(name, rule)
+        if isinstance(before, SilenceRule) and rule != replace(before, intervals=rule.intervals, floor_s=rule.floor_s):
+            raise InputError(f"rule {name}: expected intervals or floor_s, for the rest is the same for everybody")
     else:
         section: Section = SECTIONS[name.partition(".")[0]]
         section.check(name, rule)
