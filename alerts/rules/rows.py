@@ -119,14 +119,22 @@ class Recent:
 
         `before`: for each slot's first row in `rows`, the id of the row before it; `chain_ends` for slots in order.
         """
-        new = np.flatnonzero(rows.id == NO_ROW)
-        self._reserve(len(new))
-        rows.id[new] = np.arange(self._next, self._next + len(new))
-        self._next += len(new)
+        new = rows.id == NO_ROW
+        all_new = bool(new.all())
+        count = len(rows) if all_new else int(new.sum())
+        self._reserve(count)
+        rows.id[new] = np.arange(self._next, self._next + count)
         mask = len(self._before) - 1
-        place = rows.id[new] & mask
+        # New rows lie one after the other in the ring: at most two pieces.
+        place = self._next & mask
+        first = min(count, mask + 1 - place)
         for name in _NAMES:
-            getattr(self._rows, name)[place] = getattr(rows, name)[new]
+            column = getattr(rows, name)
+            column = column if all_new else column[new]
+            ring = getattr(self._rows, name)
+            ring[place : place + first] = column[:first]
+            ring[: count - first] = column[first:]
+        self._next += count
         starts = run_starts(rows.slot)
         chain = np.empty(len(rows), np.int64)
         chain[1:] = rows.id[:-1]
@@ -136,7 +144,7 @@ class Recent:
         slots = rows.slot[ends]
         self._last[slots] = rows.id[ends]
         self._newest[slots] = np.maximum(self._newest[slots], rows.ts[ends])
-        if len(new):
+        if count:
             self._batches.append((self._next, int(max(rows.received[new].max(), rows.ts[new].max()))))
 
     def mark(self, ids: npt.NDArray[np.int64], changed: bool) -> None:

@@ -172,6 +172,9 @@ class Running:
         for named in self._at_once:
             triggers += named.operator.sweep(now - named.operator.wait_ms - SLACK_MS)
         for lane in self._lanes:
+            if lane.held.until == lane.swept:
+                continue
+            lane.swept = lane.held.until
             for named in lane.operators:
                 if lane.held.until >= self._since.get(named.label, EARLIEST):
                     triggers += named.operator.sweep(lane.held.until)
@@ -272,6 +275,7 @@ class _Lane:
         self.scope, self.operators = scope, tuple(operators)
         self.held = Settled(wait_ms)
         self.seen = Seen(wait_ms)
+        self.swept = EARLIEST
 
 
 def _lanes(operators: Sequence[Named]) -> list[_Lane]:

@@ -17,6 +17,8 @@ SLACK_MS = 15_000
 """An event comes by another process and the database: what this takes at most and still is no reason to leave it out."""
 SET_BACK_MS = 3_600_000
 """Times of receipt that fall back by more than this mean that the host's clock was set right, not that data is late."""
+WIDTHS_MS = (1_000, 2_000, 5_000, 10_000, 30_000)
+"""Of a bucket: the widest that makes nobody wait more than a tenth longer; every one fits evenly into the last."""
 
 _ROW = np.dtype(
     [
@@ -59,7 +61,7 @@ class Settled:
 
     def __init__(self, wait_ms: int) -> None:
         self.wait_ms = wait_ms
-        self._width = 10_000 if wait_ms >= 300_000 else 1_000
+        self._width = max((width for width in WIDTHS_MS if 10 * width <= wait_ms), default=WIDTHS_MS[0])
         self._buckets: dict[int, list[_Chunk]] = {}
         self._latest = EARLIEST
         self.until = EARLIEST

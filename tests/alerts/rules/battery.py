@@ -16,7 +16,7 @@ from alerts.rules.engine import Engine
 from alerts.rules.operator import EVENT_CODE
 from alerts.rules.pack import Pack, build_pack
 from alerts.rules.running import AHEAD_MS, Named
-from alerts.rules.settled import SLACK_MS
+from alerts.rules.settled import SLACK_MS, WIDTHS_MS
 from homecare.devices import RegisteredDevice
 from homecare.kept import Kept
 from homecare.messages import FIXES, Event, Origin, Position
@@ -28,7 +28,7 @@ from homecare.triggers import Trigger
 Draw = Callable[..., Any]
 START = 1_800_000_000_000
 """Friday 2027-01-15 08:00 UTC, 16:00 in China: a good moment for a stream to begin."""
-EDGE_MS = 10_000
+EDGE_MS = WIDTHS_MS[-1]
 PACK = build_pack({"pack": {"lateness_s": 300}}, partial=True)
 
 
