@@ -133,6 +133,9 @@ class Change:
     def dump(self) -> dict[str, npt.NDArray[Any]]:
         return self._state.dump()
 
+    def dump_few(self) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[Any]]]:
+        return self._state.dump_few()
+
     def load(self, state: dict[str, npt.NDArray[Any]], slots: npt.NDArray[np.int64]) -> None:
         self._state.load(state, slots)
 
@@ -212,11 +215,7 @@ class Change:
         return Compared(days, values, reference, now, centre, difference, needed, enough | held)
 
     def _judge(
-        self,
-        cell: Cell,
-        variant: npt.NDArray[np.int16],
-        ts: npt.NDArray[np.int64],
-        compared: Compared,
+        self, cell: Cell, variant: npt.NDArray[np.int16], ts: npt.NDArray[np.int64], compared: Compared
     ) -> list[Said]:
         """What begins and ends."""
         state, place = self._state, cell[0]
@@ -224,9 +223,8 @@ class Change:
         away = np.where(sign == 0, np.abs(compared.difference), sign * compared.difference)
         with np.errstate(invalid="ignore"):
             beyond = compared.speaks & (away >= compared.needed) & self._on[variant]
-            over = ~beyond & ~(
-                compared.speaks & self._on[variant] & (away > compared.needed - self._hysteresis[variant])
-            )
+            near = compared.speaks & self._on[variant] & (away > compared.needed - self._hysteresis[variant])
+        over = ~beyond & ~near
         since = np.where(beyond, np.where(state["beyond_since"][cell] > 0, state["beyond_since"][cell], ts), 0)
         sure = beyond & (ts - since >= self._for[variant])
         was_any, was = state["active"][place].any(axis=1), state["active"][cell]

@@ -92,6 +92,11 @@ class Columns:
         """All that is kept, a row for every slot."""
         return {name: array[self._row] for name, array in self._arrays.items()}
 
+    def dump_few(self) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[Any]]]:
+        """The slots that have a row, and what is kept of each of them."""
+        rows = slice(1, self._used)
+        return self._slot[rows].copy(), {name: array[rows].copy() for name, array in self._arrays.items()}
+
     def load(self, state: Mapping[str, npt.NDArray[Any]], slots: npt.NDArray[np.int64]) -> None:
         """What `dump` gave, of `slots` now; nothing of it if a column is missing or of another shape."""
         for name, column in self._columns.items():

@@ -100,6 +100,9 @@ class Routine:
     def dump(self) -> dict[str, npt.NDArray[Any]]:
         return self._state.dump()
 
+    def dump_few(self) -> tuple[Ints, dict[str, npt.NDArray[Any]]]:
+        return self._state.dump_few()
+
     def load(self, state: dict[str, npt.NDArray[Any]], slots: Ints) -> None:
         self._state.load(state, slots)
 
