@@ -124,7 +124,7 @@ class Residents(Generic[V]):
         measures.OVERRIDES_LEFT_OUT.set(len(variants.problems))
         for whose, rule, text in variants.problems:
             log.error("rule_override_left_out", whose=whose, rule=rule, problem=text)
-        self._rules.know([], variants)
+        self._know([], variants)
         changed = _differing(variants.area, {} if before is None else before.area)
         residents = _differing(variants.resident, {} if before is None else before.resident)
         if changed:
@@ -138,11 +138,23 @@ class Residents(Generic[V]):
         asked = {"since": since, "areas": sorted(areas), "residents": sorted(residents), "ours": ours}
         told: list[int] = []
         async for batch in _batches(db, asked):
-            self._rules.know([self._profile(row) for row in batch])
+            self._know([self._profile(row) for row in batch])
             told += [row[0] for row in batch]
             await asyncio.sleep(0)  # measurements go on
         await self._forget(db, told)
         return len(told)
+
+    def _know(self, profiles: Sequence[Profile], variants: V | None = None) -> None:
+        """A rule that cannot take in what it is told must not stop the measurements."""
+        try:
+            self._rules.know(profiles, variants)
+        except Exception:
+            if len(profiles) > 1:  # one of them must not stand in the others' way
+                for profile in profiles:
+                    self._know([profile])
+                return
+            measures.RULE_FAILURES.inc()
+            log.exception("rules_failed", residents=[profile.key for profile in profiles])
 
     def _profile(self, row: tuple[Any, ...]) -> Profile:
         key, name, area, lat, lon, scale, places = row
@@ -157,7 +169,7 @@ class Residents(Generic[V]):
             # At the start those of other shards are missing here too.
             there = np.array([key for (key,) in await _rows(db, "resident_keys")], np.int32)
             gone = np.setdiff1d(known, there)
-            self._rules.know([Profile(int(key), "", "") for key in gone])
+            self._know([Profile(int(key), "", "") for key in gone])
             known = there
         self._keys = known
 

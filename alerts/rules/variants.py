@@ -78,6 +78,9 @@ class _Building:
                 rules[name] = with_fields(name, before, fields)
             except InputError as error:
                 self.problems.append(Problem(whose, name, str(error)))
+            except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+                # A check that trips over what nobody thought of: as bad as what it was made to find.
+                self.problems.append(Problem(whose, name, f"rule {name}: cannot be checked ({error!r})"))
         rules = {name: rule for name, rule in rules.items() if rule != rule_of(self.packs[0], name)}
         key = _key(rules)
         if key not in self._known:

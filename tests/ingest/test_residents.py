@@ -12,6 +12,7 @@ from homecare.errors import DatabaseUnavailable
 from homecare.overrides import Area, Override
 from homecare.residents import Place, Profile
 from homecare.wakeups import Wakeups
+from ingest import measures
 from ingest.residents import CHANNEL, Pool, Residents
 from ingest.shards import Shard
 
@@ -46,8 +47,12 @@ class Told:
     variants: list[Made] = field(default_factory=list)
     areas: list[frozenset[str]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    trips_over: str = ""
 
     def know(self, profiles: Iterable[Profile], variants: Made | None = None) -> None:
+        profiles = list(profiles)
+        if any(profile.id == self.trips_over for profile in profiles if profile.id):
+            raise ValueError(self.trips_over)
         for profile in profiles:
             if profile.id:
                 self.profiles[profile.id] = profile
@@ -175,6 +180,18 @@ async def test_whoever_is_erased_is_forgotten(db: psycopg.AsyncConnection, pool:
     assert told.forgotten == [key]
     await residents.look()
     assert told.forgotten == [key]
+
+
+async def test_rules_that_trip_over_somebody_do_not_stop_the_process(db: psycopg.AsyncConnection, pool: Pool) -> None:
+    told = Told(trips_over="R-1")
+    residents = telling(pool, told)
+    failures = measures.RULE_FAILURES._value.get()
+    assert await residents.look() == 2
+    assert measures.RULE_FAILURES._value.get() == failures + 1
+    assert list(told.profiles) == ["R-2"]
+    told.trips_over = ""
+    await residents.look()
+    assert sorted(told.profiles) == ["R-1", "R-2"]
 
 
 async def test_a_shard_begins_with_those_it_will_meet(db: psycopg.AsyncConnection, pool: Pool) -> None:
