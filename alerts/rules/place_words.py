@@ -29,8 +29,8 @@ def reading(samples: Samples, row: int) -> dict[str, Any]:
     """A fix as evidence."""
     accuracy = float(samples.accuracy[row])
     return {
-        "metric": "position",
-        "value": [round(float(samples.lat[row]), 7), round(float(samples.lon[row]), 7)],
+        "lat": round(float(samples.lat[row]), 7),
+        "lon": round(float(samples.lon[row]), 7),
         "accuracy": None if accuracy != accuracy else round(accuracy, 1),  # noqa: PLR0124 (NaN: not said)
         "fix": FIXES[samples.fix[row]] if samples.fix[row] >= 0 else None,
         "at": int(samples.ts[row]),
@@ -53,10 +53,10 @@ def crossed(
     evidence = {
         "watch": watch,
         "place": _drawn(fence),
-        "readings": [reading],
+        "position": reading,
         "distance_m": round(away),
         "since": since,
-        "limits": _limits(occasion.rule),
+        "rule": _limits(occasion.rule),
     }
     if state == "cleared":
         evidence["raised_at"] = raised_at
@@ -66,8 +66,8 @@ def crossed(
 def absent(occasion: Occasion, fence: Fence, seen: dict[str, Any], away: float) -> Trigger:
     """Somebody is not there at the hour; `seen`: where they were last (lat, lon, accuracy, at)."""
     last = {
-        "metric": "position",
-        "value": [round(seen["lat"], 7), round(seen["lon"], 7)],
+        "lat": round(seen["lat"], 7),
+        "lon": round(seen["lon"], 7),
         "accuracy": round(seen["accuracy"], 1),
         "at": seen["at"],
     }
@@ -75,9 +75,9 @@ def absent(occasion: Occasion, fence: Fence, seen: dict[str, Any], away: float) 
         "watch": "home_by",
         "place": _drawn(fence),
         "minute": fence.place.minute,
-        "readings": [last],
+        "position": last,
         "distance_m": round(away),
-        "limits": _limits(occasion.rule),
+        "rule": _limits(occasion.rule),
     }
     return _trigger(occasion, "home_by", fence, "raised", evidence, away)
 
@@ -85,7 +85,7 @@ def absent(occasion: Occasion, fence: Fence, seen: dict[str, Any], away: float) 
 def jumped(occasion: Occasion, distance: float, span: int, reading: dict[str, Any]) -> Trigger:
     """A fix too far from the last one to be believed."""
     evidence = {
-        "readings": [reading],
+        "position": reading,
         "distance_m": round(distance),
         "span_ms": span,
         "top_speed": occasion.rule.top_speed,
@@ -97,9 +97,9 @@ def jumped(occasion: Occasion, distance: float, span: int, reading: dict[str, An
 def stuck(occasion: Occasion, span: int, reading: dict[str, Any], *, over: bool) -> Trigger:
     """The receiver repeats one fix, for `span` ms so far; `over`: no longer."""
     evidence = {
-        "readings": [reading],
+        "position": reading,
         "span_ms": span,
-        "limits": {"stuck_s": occasion.rule.stuck_s, "stuck_fixes": occasion.rule.stuck_fixes},
+        "rule": {"stuck_s": occasion.rule.stuck_s, "stuck_fixes": occasion.rule.stuck_fixes},
     }
     return _said(occasion, "stuck", "place.stuck", "cleared" if over else "raised", evidence, {"duration": span})
 

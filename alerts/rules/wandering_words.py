@@ -53,9 +53,9 @@ def raised(
         "since": since,
         "path_m": walk.path_dm / 10,
         "extent_m": walk.extent_dm / 10,
-        "readings": [{"metric": "position", "value": corners[-1][:2], "at": at, "received": received}],
+        "position": {"lat": corners[-1][0], "lon": corners[-1][1], "accuracy": None, "at": at, "received": received},
         "track": corners,
-        "limits": {
+        "rule": {
             "ratio": rule.ratio,
             "near_m": rule.near_m,
             "far_ratio": rule.far_ratio,

@@ -111,7 +111,7 @@ def test_not_home_at_nine_is_said_of_nine_o_clock_and_over_when_they_come() -> N
         ("place.home_by.house", "cleared", nine + 92 * MINUTE),
     ]
     assert triggers[0].en == "Not at house at 21:00; last seen 185 m beyond its border"
-    assert triggers[0].evidence["readings"][0]["at"] == nine - 46 * MINUTE
+    assert triggers[0].evidence["position"]["at"] == nine - 46 * MINUTE
     at_home = stay(nine - 60 * MINUTE, OUT, 5) + stay(nine - 55 * MINUTE, HOME, 10, seq=5)
     assert told(at_home, house, tail_h=3) == []
 

@@ -80,7 +80,7 @@ def test_the_evidence_draws_it_and_the_sentence_says_how_far_within_what() -> No
     assert path / extent >= RULE.ratio
     legs = [math.dist((a[0] * 111_195, a[1] * 99_420), (b[0] * 111_195, b[1] * 99_420)) for a, b in pairwise(track)]
     assert sum(legs) == pytest.approx(path, abs=1)
-    assert track[-1][2] == raised.at == raised.evidence["readings"][0]["at"]
+    assert track[-1][2] == raised.at == raised.evidence["position"]["at"]
     assert raised.en == f"Wandering (to and fro): walked {round(path)} m in 2 min within {round(extent)} m"
     assert raised.zh == f"疑似徘徊（来回踱步）：2 分钟内走了 {round(path)} 米，活动范围仅 {round(extent)} 米"
 
