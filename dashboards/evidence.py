@@ -73,7 +73,9 @@ class Evidence:
         readings = evidence.get("readings") or [{}]
         metric = readings[0].get("metric", "")
         limits = evidence.get("limits", ())
-        if limits:
+        if isinstance(limits, Mapping):
+            yield "limits", json.dumps(limits, ensure_ascii=False, sort_keys=True)
+        elif limits:
             sign = "≥" if evidence.get("side") == "high" else "≤"
             severities = VOCABULARY["severity"]
             texts = [
@@ -101,7 +103,9 @@ class Evidence:
         metric = BY_NAME.get(name)
         return name if metric is None else metric.zh if self._language == "zh" else metric.en
 
-    def _amount(self, metric: str, value: float) -> str:
+    def _amount(self, metric: str, value: Any) -> str:
+        if not isinstance(value, int | float):
+            return json.dumps(value, ensure_ascii=False, sort_keys=True)
         unit = BY_NAME[metric].unit if metric in BY_NAME else ""
         spoken = UNITS.get(unit, (unit, unit))[0 if self._language == "zh" else 1]
         return f"{self._number(value)} {spoken}".strip()

@@ -58,3 +58,11 @@ def test_a_silence() -> None:
 
 def test_what_nobody_foresaw_is_shown_as_it_is() -> None:
     assert list(Evidence("en", SHANGHAI).facts({"pace": [1, 2]})) == [("pace", "[1, 2]")]
+
+
+def test_limits_and_values_of_another_shape_are_shown_as_they_are() -> None:
+    evidence = {"readings": [{"metric": "pace", "value": [1, 2], "at": AT}], "limits": {"least": 3}}
+    assert list(Evidence("en", SHANGHAI).facts(evidence)) == [
+        ("pace", "[1, 2] · 22 Nov 03:29:17"),
+        ("limits", '{"least": 3}'),
+    ]
