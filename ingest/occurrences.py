@@ -44,13 +44,15 @@ class Occurrences:
     async def restore(self, db: AsyncConnection, since: int) -> list[Event]:
         """Those since then (Unix ms, by the time they happened), in order of receipt. What follows begins after them."""
         with unavailable():
-            ((self._until,),) = await (await db.execute(QUERIES["events_now"])).fetchall()
+            ((now,),) = await (await db.execute(QUERIES["events_now"])).fetchall()
+            self._until = now
             events = []
             async with db.cursor() as cursor:
-                asked = {"since": to_datetime(since)}
+                asked = {"since": to_datetime(since), "recent": now - LOOK_BACK}
                 async for row in cursor.stream(QUERIES["events_to_restore"].encode(), asked):
-                    if self._shard.has(row[5]):
-                        events.append(_event(row))
+                    event = _event(row)
+                    if self._shard.has(event.origin.area) and event.ts >= since:
+                        events.append(event)
                     self._told[row[0]] = row[1]
         self._forget()
         return events

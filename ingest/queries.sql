@@ -412,7 +412,7 @@ select id, committed, device_id, device, resident, area, event, boot, seq, of_se
        floor(extract(epoch from ts) * 1000)::bigint, claimed, floor(extract(epoch from received) * 1000)::bigint,
        flags, "values", position
 from event
-where committed >= %(since)s - interval '10 minutes' and ts >= %(since)s and device is not null
+where committed >= least(%(since)s - interval '10 minutes', %(recent)s) and device is not null
 order by received, id
 
 -- name: events_since
