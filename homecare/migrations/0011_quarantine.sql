@@ -1,3 +1,7 @@
--- What could not be kept comes in any size and seldom compresses well: its raw bytes are stored as they are, for compressing
--- them would cost the good messages behind them more than the disk is worth.
-alter table quarantine alter column payload set storage external;
+-- What could not be kept comes in any size: its raw bytes are compressed the cheap way where this build of PostgreSQL has it.
+do $$
+begin
+    alter table quarantine alter column payload set compression lz4;
+exception when feature_not_supported then
+    raise notice 'no lz4 in this PostgreSQL: the quarantine is compressed the usual way';
+end $$;
