@@ -27,6 +27,7 @@ class Vault:
     def __init__(self, secret_key: str) -> None:
         key = hashlib.blake2b(secret_key.encode(), person=b"homecare-vault", digest_size=32).digest()
         self._fernet = Fernet(base64.urlsafe_b64encode(key))
+        self._names = key
         self._links = URLSafeTimedSerializer(secret_key, salt="homecare-link")
 
     def seal(self, secret: str) -> bytes:
@@ -41,6 +42,10 @@ class Vault:
             raise SettingsError(
                 "HOMECARE_SECRET_KEY", "is not the key this database's secrets were sealed with"
             ) from None
+
+    def fingerprint(self, secret: str) -> str:
+        """Sixteen characters that only who has the key can tell from `secret`; the same each time."""
+        return hashlib.blake2b(secret.encode(), key=self._names, person=b"homecare-finger", digest_size=8).hexdigest()
 
     def sign_link(self, data: dict[str, Any]) -> str:
         """URL-safe text that holds `data` and its proof."""
