@@ -13,6 +13,7 @@ OPEN: Final = {
 }
 """Kinds whose address holds no secret, and what it looks like. Every other kind's is a URL with tokens in it."""
 URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+HIDDEN: Final = "\N{HORIZONTAL ELLIPSIS}"
 EXPECTED: Final = {
     "webhook": "a URL like https://example.org/hook",
     "email": "an address like name@example.org",
@@ -27,6 +28,8 @@ def is_sealed(kind: str) -> bool:
 
 def problem(kind: str, address: str) -> str | None:
     """What was expected of an address of this kind, or None where it is right."""
+    if HIDDEN in address:
+        return "expected the whole URL with its tokens: this is only the name it is shown by"
     if OPEN.get(kind, URL).fullmatch(address):
         return None
     return f"expected {EXPECTED.get(kind, 'a URL with its tokens, like wecombot://key')}"
@@ -34,4 +37,4 @@ def problem(kind: str, address: str) -> str | None:
 
 def shown_name(address: str, vault: Vault) -> str:
     """What stands for a sealed address: its scheme, and an end that is the same for the same address and tells nothing of it."""
-    return f"{urlsplit(address).scheme}://{vault.fingerprint(address)}"
+    return f"{urlsplit(address).scheme}://{HIDDEN}{vault.fingerprint(address)}"

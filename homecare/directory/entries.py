@@ -66,7 +66,10 @@ class Resident(Entry, frozen=True):
 
 
 class Channel(Entry, frozen=True):
-    """A way to a contact. `secret` (webhook): `whsec_` + base64 of 24..64 bytes; left out, the stored one stays."""
+    """A way to a contact: webhook (a URL), email, device (their own device's id), apprise (a URL with tokens, kept sealed).
+
+    `secret` (webhook): `whsec_` + base64 of 24..64 bytes; left out, the stored one stays.
+    """
 
     kind: Text
     address: Text

@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from homecare.broker import hash_password, verify_password
+from homecare.channels import is_sealed, problem, shown_name
 from homecare.database import load_queries, require_migrated, unavailable
 from homecare.directory.entries import (
     KINDS,
@@ -125,22 +126,31 @@ class _Import:
 
     def _channel(self, contact: str, rank: int, channel: Channel, was: tuple[Any, ...] | None) -> bool:
         old = self._vault.open(bytes(was[2])) if was and was[2] is not None else None
-        secret = channel.secret or (old if was and was[1] == channel.address else None)
+        address, secret = channel.address, channel.secret
+        if is_sealed(channel.kind) and was and was[:2] == (channel.kind, address):
+            return False  # as it was exported, by the name that stands for it
+        if wrong := problem(channel.kind, address):
+            raise InputError(f"channel {rank}, address: {wrong}")
+        if secret is not None and channel.kind != "webhook":
+            raise InputError(f"channel {rank}, secret: only a webhook has one")
+        if is_sealed(channel.kind):
+            address, secret = shown_name(address, self._vault), address
+        secret = secret or (old if was and was[1] == address else None)
         if channel.kind == "webhook" and secret is None:
             raise InputError(f"channel {rank}, secret: a new webhook address needs one")
-        if was == (channel.kind, channel.address, was and was[2]) and secret == old:
+        if was == (channel.kind, address, was and was[2]) and secret == old:
             return False
         row = {
             "contact": contact,
             "rank": rank,
             "kind": channel.kind,
-            "address": channel.address,
+            "address": address,
             "secret": None if secret is None else self._vault.seal(secret),
         }
         if was is None:
             self._run("add_channel", **row)
         else:
-            rotated = old is not None and secret != old and was[1] == channel.address
+            rotated = old is not None and secret != old and was[1] == address
             self._run("change_channel", **row, rotated=rotated)
         return True
 
@@ -280,7 +290,7 @@ def export_directory(url: str, vault: Vault | None) -> Directory:
         for row in rows("channels"):
             sealed = row.pop("secret")
             if vault and sealed is not None:
-                row["secret"] = vault.open(bytes(sealed))
+                row["address" if is_sealed(row["kind"]) else "secret"] = vault.open(bytes(sealed))
             channels[row.pop("contact")].append(row)
         found: dict[str, list[dict[str, Any]]] = {kind: rows(kind) for kind in KINDS}
         for contact in found["contacts"]:
