@@ -14,7 +14,8 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from alerts import meters
-from alerts.policies import Circle, Page, next_page
+from alerts.circle import Circle, Recipient
+from alerts.policies import Page, next_page
 from alerts.store import one, rows, run, write_log
 from homecare.database import unavailable
 from homecare.errors import DatabaseUnavailable
@@ -24,6 +25,8 @@ from homecare.wakeups import Wakeups
 log = structlog.get_logger()
 POLL_S = 1.0
 MOST = 100
+NO_CASE = dict.fromkeys(("resident", "kind", "severity", "service", "at"))
+"""The query `circles` without a case that might be."""
 
 
 class Due(NamedTuple):
@@ -81,6 +84,8 @@ class Escalation:
             async with db.transaction():
                 found = found or (await self._circles(db, [due]))[due.alert]
                 circle = msgspec.convert(found._asdict(), Circle)
+                if circle.severity == "critical" and circle.kind not in ("sos", "fall"):
+                    await run(db, "end_quiet", {"alert": due.alert})
                 page = next_page(circle, due.policy, due.step, due.round, due.age_s)
                 await self._write(db, due.alert, page)
             meters.STEPS.labels(page.reason).inc()
@@ -92,36 +97,50 @@ class Escalation:
             await run(db, "postpone", {"alert": due.alert})
 
     async def _circles(self, db: AsyncConnection, due: list[Due]) -> dict[UUID, Any]:
-        found = await rows(db, "circles", {"alerts": [d.alert for d in due], "kinds": list(self._kinds)})
-        return {row.id: row for row in found}
+        values = {"alerts": [d.alert for d in due], "kinds": list(self._kinds), **NO_CASE}
+        return {row.id: row for row in await rows(db, "circles", values)}
 
     async def _write(self, db: AsyncConnection, alert: Any, page: Page) -> None:
+        wanted: list[tuple[Recipient, int, Any]] = [(recipient, page.step, None) for recipient in page.recipients]
+        wanted += ((deferred.recipient, deferred.step, deferred.until) for deferred in page.deferred)
         told = await rows(
             db,
             "page",
             {
                 "alert": alert,
-                "type": page.type,
-                "step": page.step,
                 "round": page.round,
-                "contacts": [r.contact for r in page.recipients],
-                "channels": [r.channel for r in page.recipients],
-                "kinds": [r.kind for r in page.recipients],
-                "areas": [r.area for r in page.recipients],
+                "contacts": [r.contact for r, _, _ in wanted],
+                "channels": [r.channel for r, _, _ in wanted],
+                "kinds": [r.kind for r, _, _ in wanted],
+                "areas": [r.area for r, _, _ in wanted],
+                "steps": [step for _, step, _ in wanted],
+                "types": [page.type_of(step) for _, step, _ in wanted],
+                "untils": [until for _, _, until in wanted],
             },
         )
         values = {"alert": alert, "step": page.step, "round": page.round, "policy": page.policy.id}
         await run(db, "move_on", {**values, "delay_s": page.delay_s})
         for skipped in page.skipped:
             await write_log(db, alert, "escalation.skipped", {"step": skipped.step, "reason": skipped.reason})
+        for gap in page.gaps:
+            await write_log(db, alert, "escalation.gap", {"step": gap.step, "round": page.round, "rota": gap.rota})
+        for row in told:
+            if row.not_before is not None:
+                detail = {"contact": row.contact, "step": row.step, "until": row.not_before.isoformat()}
+                await write_log(db, alert, "escalation.deferred", {**detail, "notification": str(row.id)})
         if page.reason != "waiting":
             detail = {
                 "reason": page.reason,
                 "policy": page.policy.id,
                 "step": page.step,
                 "round": page.round,
-                "to": [msgspec.to_builtins(recipient) for recipient in page.recipients],
-                "notifications": [str(row.id) for row in told if row[1]],
+                "to": [_named(recipient) for recipient in page.recipients],
+                "notifications": [str(row.id) for row in told if row[1] and row.not_before is None],
                 "again": [str(row.id) for row in told if not row[1]],
             }
             await write_log(db, alert, "escalation.step", detail)
+
+
+def _named(recipient: Recipient) -> dict[str, Any]:
+    named: dict[str, Any] = msgspec.to_builtins(recipient)
+    return named

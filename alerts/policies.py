@@ -1,98 +1,54 @@
 """Who is told next, and when the one after: pure decisions, each with its reason by name.
 
-A policy is a list of steps; a step resolves to recipients through the alert's circle (the resident's contacts, their
-channels, the areas upwards). The last step repeats until somebody answers, and each repeat also pages the operators one
-area further up: an alert never ends in silence.
+A policy is a list of steps; a step resolves to recipients through the alert's circle. Who sleeps is told when their quiet hours
+end, and the next step comes at once instead. The last step repeats until somebody answers, and each repeat also pages the
+operators one area further up: an alert never ends in silence.
 """
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
 
-from alerts.channels.console import KIND as CONSOLE
+from alerts.circle import Circle, Policy, Recipient, Step, Target
+from alerts.targets import operators, providers, reach
 from homecare.triggers import Severity
 
 BUILT_IN_DELAY_S = 60.0
 BUILT_IN_REPEAT_S: dict[Severity, float] = {"critical": 60, "urgent": 60, "warning": 3600, "info": 3600}
 """Without a policy: nobody is paged every minute for a flat battery."""
+ACCEPT_WITHIN_S = 600.0
+"""For a provider who does not say how soon they accept or decline."""
+MOST_PROVIDERS = 10
+"""Asked one after the other, before the operators are."""
+PREVIEW_MOST = 100
 
 Reason = Literal["step", "repeat", "waiting"]
 """`waiting`: the first step's own delay is not over."""
-
-
-class Target(msgspec.Struct, frozen=True):
-    """Exactly one of: a named contact, the resident's contact of this rank, the operators of the alert's area."""
-
-    contact: str | None = None
-    contact_rank: int | None = None
-    operators: bool = False
-
-
-class Step(msgspec.Struct, frozen=True):
-    """`delay_s` after the step before; step 1 after the alert opened."""
-
-    delay_s: float
-    to: tuple[Target, ...]
-
-
-class Policy(msgspec.Struct, frozen=True):
-    """`area` None: the resident's own. `kinds` None: all. `id` None: the built-in one."""
-
-    id: str | None
-    steps: tuple[Step, ...]
-    repeat_s: float
-    area: str | None = None
-    kinds: tuple[str, ...] | None = None
-
-
-class FamilyContact(msgspec.Struct, frozen=True):
-    """A contact of the resident; rank 1 is first."""
-
-    contact: str
-    rank: int
-
-
-class UsableChannel(msgspec.Struct, frozen=True):
-    """A channel that is not disabled and of a kind that this program can send."""
-
-    contact: str
-    id: int
-    kind: str
-
-
-class Area(msgspec.Struct, frozen=True):
-    """`operators`: has it any of its own?"""
-
-    code: str
-    operators: bool
-
-
-class Circle(msgspec.Struct, frozen=True):
-    """All an alert can reach. Areas from its own upwards, channels of a contact in their order."""
-
-    kind: str
-    severity: Severity
-    areas: tuple[Area, ...]
-    family: tuple[FamilyContact, ...]
-    channels: tuple[UsableChannel, ...]
-    policies: tuple[Policy, ...]
-
-
-class Recipient(msgspec.Struct, frozen=True):
-    """A contact by one channel, or (channel None) the operators of an area by their console."""
-
-    kind: str
-    contact: str | None = None
-    channel: int | None = None
-    area: str | None = None
+Type = Literal["alert.opened", "alert.escalated"]
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """A step that resolved to nobody, and so was passed over at once."""
+    """A step that called nobody, and so was passed over at once. `quiet`: all of it are told when their quiet hours end."""
 
     step: int
-    reason: Literal["nobody"] = "nobody"
+    reason: Literal["nobody", "quiet"] = "nobody"
+
+
+class Deferred(msgspec.Struct, frozen=True):
+    """Told as (step, the page's round) at `until`, UTC, when their quiet hours end, if it is still open then."""
+
+    step: int
+    recipient: Recipient
+    until: datetime
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A rota of a step on which nobody is on duty."""
+
+    step: int
+    rota: str
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -105,17 +61,26 @@ class Page(msgspec.Struct, frozen=True):
     recipients: tuple[Recipient, ...]
     delay_s: float
     skipped: tuple[Skipped, ...] = ()
+    deferred: tuple[Deferred, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
-    @property
-    def type(self) -> Literal["alert.opened", "alert.escalated"]:
-        """The notification's type: the very first page opens, every later one escalates."""
-        return "alert.opened" if self.step == 1 and self.round == 0 else "alert.escalated"
+    def type_of(self, step: int) -> Type:
+        """The notification's type in this round: the very first page opens, every later one escalates."""
+        return "alert.opened" if step == 1 and self.round == 0 else "alert.escalated"
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A page, and when it would be."""
+
+    at: datetime
+    page: Page
 
 
 def choose(circle: Circle, chosen: str | None = None) -> Policy:
     """The policy that applies: the one already begun; else the resident's own, else the nearest area's upwards.
 
     Where one place has several, one for this kind of alert comes before one for all kinds. None at all: the built-in.
+    Where somebody provides what `assist` asks for, only a policy made for it comes before asking them.
     """
     distance = {area.code: n for n, area in enumerate(circle.areas)}
 
@@ -126,6 +91,10 @@ def choose(circle: Circle, chosen: str | None = None) -> Policy:
     if begun := next((p for p in circle.policies if chosen is not None and p.id == chosen), None):
         return begun
     fitting = [p for p in circle.policies if p.kinds is None or circle.kind in p.kinds]
+    if circle.kind == "assist" and (asked := providers(circle)):
+        made_for_it = [p for p in fitting if p.kinds is not None]
+        promises = [p.accept_within_s or ACCEPT_WITHIN_S for p in asked[:MOST_PROVIDERS]]
+        return min(made_for_it, key=order, default=built_in_assist(promises, circle.severity))
     return min(fitting, key=order, default=built_in(circle))
 
 
@@ -137,47 +106,58 @@ def built_in(circle: Circle) -> Policy:
     return Policy(None, tuple(steps), BUILT_IN_REPEAT_S[circle.severity])
 
 
+def built_in_assist(accept_within_s: list[float], severity: Severity) -> Policy:
+    """The providers one after the other, each with their time to accept or decline, then the operators."""
+    delays = [0.0, *accept_within_s]
+    steps = [Step(delay_s, (Target(provider=place),)) for place, delay_s in enumerate(delays[:-1], 1)]
+    return Policy(None, (*steps, Step(delays[-1], (Target(operators=True),))), BUILT_IN_REPEAT_S[severity])
+
+
 def next_page(circle: Circle, chosen: str | None, step: int, round_: int, age_s: float) -> Page:
     """What is due for an alert whose last step taken is `step` (0: none) in `round_`, opened `age_s` seconds ago."""
     policy = choose(circle, chosen)
     steps = policy.steps or (Step(0.0, (Target(operators=True),)),)
     if step == 0 and round_ == 0 and age_s < steps[0].delay_s:
         return Page("waiting", policy, 0, 0, (), steps[0].delay_s - age_s)
-    if step >= len(steps):
-        recipients = _unique([*_resolve(steps[-1], circle), operators(circle, round_)])
-        return Page("repeat", policy, len(steps), round_ + 1, recipients, policy.repeat_s)
-    skipped = []
-    for number in range(step + 1, len(steps) + 1):
-        if recipients := _unique(_resolve(steps[number - 1], circle)):
+    repeats = step >= len(steps)
+    skipped: list[Skipped] = []
+    deferred: dict[Recipient, Deferred] = {}
+    gaps: list[Gap] = []
+    recipients: tuple[Recipient, ...] = ()
+    for number in range(min(step, len(steps) - 1) + 1, len(steps) + 1):
+        reached = reach(steps[number - 1], circle)
+        gaps += (Gap(number, rota) for rota in reached.off_duty)
+        for recipient, until in reached.later:
+            deferred.setdefault(recipient, Deferred(number, recipient, until))
+        if recipients := reached.now:
             break
-        skipped.append(Skipped(number))
-    else:
-        recipients = (operators(circle, 0),)
-    delay_s = steps[number].delay_s if number < len(steps) else policy.repeat_s
-    return Page("step", policy, number, round_, recipients, delay_s, tuple(skipped))
+        if not repeats:
+            skipped.append(Skipped(number, "quiet" if reached.later else "nobody"))
+    if repeats:
+        recipients = tuple(dict.fromkeys((*recipients, operators(circle, round_))))
+    return Page(
+        "repeat" if repeats else "step",
+        policy,
+        number,
+        round_ + 1 if repeats else round_,
+        recipients or (operators(circle, 0),),
+        steps[number].delay_s if number < len(steps) else policy.repeat_s,
+        tuple(skipped),
+        tuple(deferred.values()),
+        tuple(gaps),
+    )
 
 
-def operators(circle: Circle, levels_up: int) -> Recipient:
-    """The operators of the alert's area, or of the one `levels_up` above, counting areas that have any.
-
-    Where no area has operators the alert's own is paged all the same: whoever comes to work there finds it.
-    """
-    staffed = [area.code for area in circle.areas if area.operators] or [area.code for area in circle.areas[:1]]
-    area = staffed[min(levels_up, len(staffed) - 1)] if staffed else None
-    return Recipient(CONSOLE, area=area)
-
-
-def _resolve(step: Step, circle: Circle) -> Iterator[Recipient]:
-    """Each target's contact by the first usable channel; contacts without one, and ranks nobody has, resolve to nobody."""
-    by_rank = {member.rank: member.contact for member in circle.family}
-    for target in step.to:
-        if target.operators:
-            yield operators(circle, 0)
-            continue
-        contact = target.contact if target.contact_rank is None else by_rank.get(target.contact_rank)
-        if channel := next((c for c in circle.channels if c.contact == contact), None):
-            yield Recipient(channel.kind, contact=channel.contact, channel=channel.id)
-
-
-def _unique(recipients: Iterator[Recipient] | list[Recipient]) -> tuple[Recipient, ...]:
-    return tuple(dict.fromkeys(recipients))
+def preview(circle: Circle, at: datetime) -> Iterator[Planned]:
+    """Who would be called, step by step, if it began at `at` (aware) and nobody answered; ends with the first repeat that calls nobody new."""
+    chosen: str | None = None
+    step, round_, age_s = 0, 0, 0.0
+    seen: set[Recipient] = set()
+    for _ in range(PREVIEW_MOST):
+        page = next_page(msgspec.structs.replace(circle, at=at), chosen, step, round_, age_s)
+        yield Planned(at, page)
+        if page.reason == "repeat" and seen.issuperset(page.recipients):
+            return
+        seen.update(page.recipients)
+        chosen, step, round_ = page.policy.id, page.step, page.round
+        at, age_s = at + timedelta(seconds=page.delay_s), age_s + page.delay_s

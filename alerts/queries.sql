@@ -127,51 +127,94 @@ order by e.next_at limit %(most)s
 for no key update of a, e skip locked
 
 -- name: circles
--- Whom each alert can reach: policies that may apply, the resident's contacts, usable channels, areas upwards.
-select a.id, a.kind, a.severity, a.resident, a.area,
-    (select coalesce(jsonb_agg(jsonb_build_object('code', u.code, 'operators',
-            exists (select from operator o where o.area = u.code and o.disabled_at is null)) order by u.distance), '[]')
-     from area_above(a.area) u) as areas,
-    (select coalesce(jsonb_agg(jsonb_build_object('contact', rc.contact, 'rank', rc.rank) order by rc.rank), '[]')
-     from resident_contact rc where rc.resident = a.resident) as family,
-    (select coalesce(jsonb_agg(jsonb_build_object('contact', c.contact, 'id', c.id, 'kind', c.kind) order by c.contact, c.rank), '[]')
-     from channel c where c.disabled_at is null and c.kind = any(%(kinds)s) and c.contact in (
-        select rc.contact from resident_contact rc where rc.resident = a.resident
-        union select t.contact from step_target t where t.contact is not null and t.policy in (
-            select p.id from policy p where p.id = e.policy or p.resident = a.resident
-                or p.area in (select code from area_above(a.area))))) as channels,
-    (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'area', p.area, 'kinds', p.kinds, 'repeat_s', p.repeat_s, 'steps',
-        (select coalesce(jsonb_agg(jsonb_build_object('delay_s', s.delay_s, 'to',
-            (select coalesce(jsonb_agg(jsonb_build_object('contact', t.contact, 'contact_rank', t.contact_rank,
-                'operators', t.operators) order by t.n), '[]')
-             from step_target t where t.policy = s.policy and t.step = s.step)) order by s.step), '[]')
-         from policy_step s where s.policy = p.id))), '[]')
-     from policy p where p.id = e.policy or p.resident = a.resident
-        or p.area in (select code from area_above(a.area))) as policies
-from alert a join escalation e on e.alert = a.id
-where a.id = any(%(alerts)s)
+-- Whom each alert can reach: policies that may apply, the resident's contacts, usable channels, areas upwards, and of everybody
+-- else whom those policies or the service that was called for may mean. With `resident` instead of alerts: a case that might be.
+with cases as (
+    select a.id, a.kind, a.severity, a.resident, a.area, a.lat, a.lon, e.policy, clock_timestamp() as at,
+        case when a.kind = 'assist' then (select coalesce(ev.service, 'other') from event ev
+            where ev.alert = a.id and ev.event = 'assist' order by ev.id desc limit 1) end as service
+    from alert a join escalation e on e.alert = a.id
+    where a.id = any(%(alerts)s)
+    union all
+    select null, %(kind)s::text, %(severity)s::text, r.key, r.area, null, null, null, %(at)s::timestamptz, %(service)s::text
+    from resident r where r.id = %(resident)s::text)
+select c.id, c.kind, c.severity, c.resident, c.area, c.at, c.service, coalesce(c.lat, r.lat) as lat, coalesce(c.lon, r.lon) as lon,
+    up.areas, own.family, fit.policies, coalesce(z.timezone, 'Asia/Shanghai') as timezone,
+    (select coalesce(jsonb_agg(jsonb_build_object('contact', k.contact, 'id', k.id, 'kind', k.kind) order by k.contact, k.rank), '[]')
+     from channel k where k.disabled_at is null and k.kind = any(%(kinds)s) and k.contact = any(all_of.contacts)) as channels,
+    (select coalesce(jsonb_agg(to_jsonb(x) || jsonb_build_object('contact', x.id,
+            'timezone', coalesce(xa.timezone, z.timezone, 'Asia/Shanghai'))), '[]')
+     from contact x left join area xa on xa.code = x.area where x.id = any(all_of.contacts)) as people,
+    (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'timezone', o.timezone, 'shifts',
+            (select coalesce(jsonb_agg(to_jsonb(s) order by s.n), '[]') from rota_shift s
+             where s.rota = o.id and (s.ends is null or s.ends > c.at - interval '3 days')))), '[]')
+     from rota o where o.id = any(aims.rotas)) as rotas
+from cases c
+left join resident r on r.key = c.resident
+left join area z on z.code = c.area
+cross join lateral (
+    select coalesce(array_agg(u.code), '{}') as codes, coalesce(jsonb_agg(jsonb_build_object('code', u.code, 'operators',
+        exists (select from operator o where o.area = u.code and o.disabled_at is null)) order by u.distance), '[]') as areas
+    from area_above(c.area) u) up
+cross join lateral (
+    select coalesce(array_agg(rc.contact), '{}') as contacts,
+        coalesce(jsonb_agg(jsonb_build_object('contact', rc.contact, 'rank', rc.rank) order by rc.rank), '[]') as family
+    from resident_contact rc where rc.resident = c.resident) own
+cross join lateral (
+    select coalesce(array_agg(p.id), '{}') as ids,
+        coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'area', p.area, 'kinds', p.kinds, 'repeat_s', p.repeat_s, 'steps',
+            (select coalesce(jsonb_agg(jsonb_build_object('delay_s', s.delay_s, 'to',
+                (select coalesce(jsonb_agg(to_jsonb(t) order by t.n), '[]')
+                 from step_target t where t.policy = s.policy and t.step = s.step)) order by s.step), '[]')
+             from policy_step s where s.policy = p.id))), '[]') as policies
+    from policy p where p.id = c.policy or p.resident = c.resident or p.area = any(up.codes)) fit
+cross join lateral (
+    select coalesce(array_agg(t.contact) filter (where t.contact is not null), '{}') as contacts,
+        coalesce(array_agg(t.role) filter (where t.role is not null), '{}') as roles,
+        coalesce(array_agg(t.rota) filter (where t.rota is not null), '{}') as rotas,
+        coalesce(max(t.radius_m), 0) as radius_m
+    from step_target t where t.policy = any(fit.ids)) aims
+cross join lateral (
+    select own.contacts || aims.contacts
+        || array(select s.contact from rota_shift s where s.rota = any(aims.rotas))
+        || array(select x.id from contact x where x.area = any(up.codes)
+                 and (x.role = any(aims.roles) or c.service = any(x.services)
+                      -- Whoever lives further north or south than that is no nearer by the great circle either.
+                      or (x.watch_group and abs(x.lat - coalesce(c.lat, r.lat)) * 110000 <= aims.radius_m))) as contacts) all_of
 
 -- name: page
--- One row of the outbox per recipient. One who has not yet received this step's message gets that one sooner instead
--- of a second: nothing piles up behind a dead endpoint. Returns (id, is it new).
+-- One row of the outbox per recipient. One who has not yet received this step's message, or waits for the end of their quiet
+-- hours, gets that one sooner instead of a second: nothing piles up behind a dead endpoint. `until`: not before their quiet
+-- hours end. Returns (id, is it new, contact, step, until).
 with wanted as (
-    select * from unnest(%(contacts)s::text[], %(channels)s::bigint[], %(kinds)s::text[], %(areas)s::text[])
-        as w (contact, channel, channel_kind, area)),
+    select * from unnest(%(contacts)s::text[], %(channels)s::bigint[], %(kinds)s::text[], %(areas)s::text[], %(steps)s::int[],
+        %(types)s::text[], %(untils)s::timestamptz[]) as w (contact, channel, channel_kind, area, step, type, until)),
 waiting as (
-    update notification n set next_at = greatest(least(n.next_at, clock_timestamp()), coalesce(n.not_before, '-infinity'))
+    update notification n set
+        not_before = case when n.attempts = 0 and w.until is null then null else n.not_before end,
+        next_at = case when w.until is not null then n.next_at
+                       else greatest(least(n.next_at, clock_timestamp()),
+                                     case when n.attempts > 0 then coalesce(n.not_before, '-infinity') else '-infinity' end) end
     from wanted w
-    where n.alert = %(alert)s and n.state = 'pending' and n.step = %(step)s
+    where n.alert = %(alert)s and n.state = 'pending' and (n.step = w.step or (n.attempts = 0 and n.not_before is not null))
       and n.type in ('alert.opened', 'alert.escalated') and n.contact is not distinct from w.contact
       and n.channel is not distinct from w.channel and n.area is not distinct from w.area
-    returning n.id, n.contact, n.channel, n.area),
+    returning n.id, n.contact, n.channel, n.area, n.step),
 added as (
-    insert into notification (alert, type, step, round, channel_kind, channel, contact, area)
-    select %(alert)s, %(type)s, %(step)s, %(round)s, w.channel_kind, w.channel, w.contact, w.area from wanted w
+    insert into notification (alert, type, step, round, channel_kind, channel, contact, area, next_at, not_before)
+    select %(alert)s, w.type, w.step, %(round)s, w.channel_kind, w.channel, w.contact, w.area, coalesce(w.until, now()), w.until
+    from wanted w
     where not exists (select from waiting x where x.contact is not distinct from w.contact
                       and x.channel is not distinct from w.channel and x.area is not distinct from w.area)
     on conflict do nothing
-    returning id)
-select id, true from added union all select id, false from waiting
+    returning id, contact, step, not_before)
+select id, true, contact, step, not_before from added
+union all select id, false, contact, step, null from waiting
+
+-- name: end_quiet
+-- What has become critical waits for nobody's quiet hours.
+update notification set not_before = null, next_at = clock_timestamp()
+where alert = %(alert)s and state = 'pending' and attempts = 0 and not_before > clock_timestamp()
 
 -- name: move_on
 update escalation set step = %(step)s, round = %(round)s, policy = %(policy)s,

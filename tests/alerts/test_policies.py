@@ -1,22 +1,13 @@
 """Policies as tables: who is next, after how long, and why; without a database or a clock."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from alerts.policies import (
-    Area,
-    Circle,
-    FamilyContact,
-    Policy,
-    Recipient,
-    Skipped,
-    Step,
-    Target,
-    UsableChannel,
-    built_in,
-    choose,
-    next_page,
-)
+from alerts.circle import Area, Circle, FamilyContact, Policy, Recipient, Step, Target, UsableChannel
+from alerts.policies import Skipped, built_in, choose, next_page
 
+NOON = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
 FIRST, SECOND, OPERATORS = Target(contact_rank=1), Target(contact_rank=2), Target(operators=True)
 AREAS = (Area("village", False), Area("township", True), Area("county", False), Area("city", True))
 FAMILY = (FamilyContact("C-1", 1), FamilyContact("C-2", 2))
@@ -40,7 +31,7 @@ def circle(
     family: tuple[FamilyContact, ...] = FAMILY,
     severity: str = "critical",
 ) -> Circle:
-    return Circle(kind, severity, areas, family, channels, policies)  # type: ignore[arg-type]
+    return Circle(kind, severity, areas, family, channels, policies, NOON)  # type: ignore[arg-type]
 
 
 def policy(name: str, area: str | None = "village", kinds: tuple[str, ...] | None = None, *steps: Step) -> Policy:
@@ -86,7 +77,7 @@ def test_steps_are_taken_in_order_and_the_last_repeats_further_and_further_up(
     step: int, round_: int, to: tuple[Recipient, ...], type_: str, reason: str, delay_s: float
 ) -> None:
     page = next_page(circle(policy("p")), "p", step, round_, 999)
-    assert (page.recipients, page.type, page.reason, page.delay_s) == (to, type_, reason, delay_s)
+    assert (page.recipients, page.type_of(page.step), page.reason, page.delay_s) == (to, type_, reason, delay_s)
 
 
 def test_a_repeat_is_a_round_of_its_own() -> None:
