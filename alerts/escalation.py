@@ -13,7 +13,7 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from alerts import meters
+from alerts import meters, stops
 from alerts.circle import Circle, Recipient
 from alerts.policies import Page, next_page
 from alerts.store import one, rows, run, write_log
@@ -57,6 +57,8 @@ class Escalation:
         """Take all steps that are due, at most MOST; seconds until there may be another."""
         with unavailable():
             async with self._pool.connection() as db:
+                if (back := (await one(db, "clock_check", {}))[0]) is not None:
+                    log.warning("clock_set_back", seconds=back.total_seconds())
                 async with db.pipeline(), db.transaction():
                     due = [Due(*row) for row in await rows(db, "claim_steps", {"most": MOST})]
                     open_ = [alert for alert in due if alert.state == "open"]
@@ -68,6 +70,7 @@ class Escalation:
                             # Of an answer the time is over; where that opens the alert again, its first step is due now.
                             await run(db, "answer_overdue", {"alert": alert.alert})
                 if due:
+                    stops.reached("after", "step_commit")
                     self._wakeups.wake("homecare_outbox")
                 if len(due) == MOST:
                     return 0.0

@@ -19,7 +19,7 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from alerts import meters, schedule
+from alerts import meters, schedule, stops
 from alerts.channels.delivery import Delivery, Outcome, Send
 from alerts.letters import Letters
 from alerts.store import one, rows, run, write_log
@@ -140,6 +140,8 @@ class Outbox:
                 async with db.pipeline(), db.transaction():
                     claimed = await rows(db, "claim_notifications", seen)
                     ready = await self._lease(db, claimed, busy)
+                if ready:
+                    stops.reached("after", "lease_commit")
                 for leased in ready:
                     self._start(leased)
                 for row in claimed:
@@ -159,6 +161,7 @@ class Outbox:
         except Exception as error:  # noqa: BLE001 - a channel's fault is an attempt that failed
             outcome = Outcome("failed", error=type(error).__name__)
         took_ms = int((time.monotonic() - started) * 1000)
+        stops.reached("after", "post")
         try:
             await retry(lambda: self._write(row, outcome, took_ms), what="outcome", on=DatabaseUnavailable)
         except psycopg.Error as error:
@@ -190,6 +193,7 @@ class Outbox:
                     await run(db, "delivered", values)
                 else:
                     await self._write_failure(db, row, outcome)
+        stops.reached("after", "outcome_commit")
         meters.ATTEMPTS.labels(row.channel_kind, outcome.result).inc()
 
     async def _write_failure(self, db: AsyncConnection, row: Any, outcome: Outcome) -> None:

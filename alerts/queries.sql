@@ -118,6 +118,10 @@ select alert_clear(%(alert)s, %(at)s)
 -- name: trigger_handled
 update trigger set handled_at = clock_timestamp(), alert = %(alert)s where id = %(trigger)s
 
+-- name: clock_check
+-- By how much the database's clock was set back, and all deadlines with it; NULL: it was not.
+select clock_check()
+
 -- name: claim_steps
 -- Alerts first and escalations with them, skipping what another holds: no waiting, so no deadlock with an answer.
 select e.alert, a.state, e.step, e.round, e.policy, extract(epoch from clock_timestamp() - a.opened_at)::float8 as age_s

@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
+from alerts import stops
 from homecare.checked import Stranger
 from homecare.clock import to_datetime
 from homecare.database import load_queries
@@ -40,21 +41,29 @@ class Recorded(NamedTuple):
 
 async def run(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> None:
     """The named statement. In a pipeline it is only sent with the next one that is waited for."""
+    stops.reached("before", name)
     await db.execute(Q[name].encode(), values)
+    stops.reached("after", name)
 
 
 async def one(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> Any:
     """The first row of the named query as a named tuple, or None."""
+    stops.reached("before", name)
     async with db.cursor(row_factory=namedtuple_row) as cursor:
         await cursor.execute(Q[name].encode(), values)
-        return await cursor.fetchone()
+        found = await cursor.fetchone()
+    stops.reached("after", name)
+    return found
 
 
 async def rows(db: AsyncConnection, name: str, values: Mapping[str, Any]) -> list[Any]:
     """All rows of the named query as named tuples."""
+    stops.reached("before", name)
     async with db.cursor(row_factory=namedtuple_row) as cursor:
         await cursor.execute(Q[name].encode(), values)
-        return list(await cursor.fetchall())
+        found = list(await cursor.fetchall())
+    stops.reached("after", name)
+    return found
 
 
 async def record_event(db: AsyncConnection, event: Event, trigger: Trigger | None, begin: Begin) -> Recorded:

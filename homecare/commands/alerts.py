@@ -1,12 +1,22 @@
 """`homecare alerts`: events from MQTT, triggers from the rules, escalation, notification. Run as many as you like."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from typing import Any
 from uuid import UUID
 
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from alerts import stops
 from alerts.audit import keep_sealed, sealing_key
+from alerts.channels.apprise import Services
+from alerts.channels.delivery import Send
+from alerts.channels.device import REPLY, Devices
+from alerts.channels.mail import Mail, MailServer
 from alerts.channels.webhook import Webhooks
 from alerts.commands import Command, Commands
 from alerts.escalation import Escalation
@@ -39,7 +49,7 @@ from homecare.wakeups import Wakeups
 
 PORT = 8002
 FILTERS = ("care/v1/+/+/event", "care/v1/+/+/reply", TRACCAR_TOPIC)
-WAKE_UPS = (CHANNEL, "homecare_trigger", "homecare_escalation", "homecare_outbox", "homecare_command")
+WAKE_UPS = (CHANNEL, "homecare_trigger", "homecare_escalation", "homecare_outbox", "homecare_command", REPLY)
 EVENT_CONNECTIONS = 6
 """Of their own, so that an SOS never waits for a connection that an endpoint's answer holds."""
 CONNECTIONS = 12
@@ -48,6 +58,7 @@ CONNECTIONS = 12
 def command() -> int:
     """Run until SIGTERM. One line and status 1 where there is no database, no schema or no broker at the start."""
     settings = load_settings()
+    stops.arm(os.environ)
     configure_logs(settings.log_format, settings.log_level, "alerts")
     check_database(settings.database_url.get_secret_value())
     return run(lambda stop: _main(settings, stop))
@@ -56,9 +67,7 @@ def command() -> int:
 async def _main(settings: Settings, stop: asyncio.Event) -> None:
     url = as_service(settings.database_url.get_secret_value())
     session = _session(settings)
-    webhooks = Webhooks(allow_networks=settings.webhook_allow_networks, allow_http=settings.webhook_allow_http)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(webhooks.close)
         event_pool = await stack.enter_async_context(
             open_pool(url, name="homecare-alerts-events", max_size=EVENT_CONNECTIONS, plan_once=True)
         )
@@ -71,7 +80,7 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
 
         wakeups = Wakeups(url, WAKE_UPS)
         pack = load_pack()
-        channels = {"webhook": webhooks.send}
+        channels = _channels(settings, stack, pool, wakeups)
         letters = Letters(Vault(settings.secret_key.get_secret_value()), settings.public_url)
         escalation = Escalation(pool, wakeups, tuple(channels))
         outbox = Outbox(pool, wakeups, channels, letters)
@@ -97,6 +106,24 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
             "commands": Commands(pool, wakeups, session.publish, _command_message).run(),
         }
         await run_tasks(stop, tasks)
+
+
+def _channels(
+    settings: Settings, stack: AsyncExitStack, pool: AsyncConnectionPool[AsyncConnection], wakeups: Wakeups
+) -> dict[str, Send]:
+    """How to send each kind of channel; `stack` closes what they hold. Kinds that are not here are passed over."""
+    reach: dict[str, Any] = {
+        "allow_networks": settings.webhook_allow_networks,
+        "allow_http": settings.webhook_allow_http,
+    }
+    webhooks, services = Webhooks(**reach), Services(**reach)
+    stack.push_async_callback(webhooks.close)
+    stack.callback(services.close)
+    channels = {"webhook": webhooks.send, "apprise": services.send, "device": Devices(pool, wakeups).send}
+    if smtp_url := settings.smtp_url.get_secret_value():
+        mail = Mail(MailServer.of(smtp_url), settings.smtp_sender, ca_file=settings.smtp_ca_file)
+        channels["email"] = mail.send
+    return channels
 
 
 def _session(settings: Settings) -> Session:
