@@ -19,7 +19,7 @@ from homecare.metrics import METRICS
 from homecare.samples import Flag
 from homecare.triggers import Trigger
 
-Q = load_queries("alerts")
+Q = load_queries("alerts") | load_queries("alerts.watch")
 State = Literal["opened", "merged", "duplicate", "recorded"]
 """What became of an event, as the device is told."""
 Begin = Callable[[AsyncConnection, UUID], Awaitable[Sequence[Any]]]
