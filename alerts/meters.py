@@ -1,6 +1,6 @@
 """What the alerts process counts, for /metrics."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -18,3 +18,6 @@ FIRST_POST_SECONDS = Histogram(
 DEAD = Counter("homecare_notifications_dead_total", "Notifications given up", ["channel"])
 COMMANDS = Counter("homecare_commands_total", "Commands to devices", ["outcome"])
 FAILURES = Counter("homecare_alerts_failures_total", "Things that failed for a reason of our own", ["where"])
+TROUBLES = Gauge("homecare_audit_troubles", "What the auditor found in its last round and should not have", ["check"])
+REPAIRS = Counter("homecare_audit_repairs_total", "What the auditor mended", ["check"])
+AUDITED = Gauge("homecare_audit_last_seconds", "When the auditor last ended a round, Unix time")
