@@ -1,4 +1,7 @@
-"""The webhook's body, exactly in the contract's shape. Pure: what is known goes in, bytes come out."""
+"""What programs are sent: the webhook's body, exactly in the contract's shape, and what a device shows while it rings.
+
+Pure: what is known goes in, JSON comes out.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -75,6 +78,12 @@ def render_test(timestamp: datetime) -> str:
     return _json(
         "test", timestamp, {"zh": "这是一条测试消息，无需处理。", "en": "This is a test. Nothing needs to be done."}
     )
+
+
+def render_ring(alert: UUID | None, text: str, number: str | None) -> str:
+    """The JSON text of a command's `args`: what to show, and whom to call where the device is to call."""
+    args = {"alert": None if alert is None else str(alert), "text": text, "number": number}
+    return msgspec.json.encode({name: value for name, value in args.items() if value is not None}).decode()
 
 
 def _json(type_: str, timestamp: datetime, data: dict[str, Any]) -> str:

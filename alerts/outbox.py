@@ -237,10 +237,15 @@ def obsolete(row: Any) -> tuple[str, str] | None:
         return "dead", "channel_deleted"
     if row.disabled_reason is not None:
         return "dead", "channel_disabled"
+    if row.channel_kind == "device" and row.type in ("alert.acknowledged", "alert.resolved", "alert.cancelled"):
+        return "dropped", "nothing_to_ring_for"
     return None
 
 
 def endpoint_of(address: str) -> str:
     """Scheme, host and port: what a cap on concurrency is about. As in the query `claim_notifications`."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address  # the channel says what is wrong with it
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else address

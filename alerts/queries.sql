@@ -241,7 +241,8 @@ select n.id, n.alert, n.type, n.step, n.created_at, n.attempts, n.body, n.contac
     c.id as channel, c.address, c.secret,
     case when c.previous_secret_until > clock_timestamp() then c.previous_secret end as previous_secret,
     c.disabled_reason, a.state as alert_state, a.kind, a.severity, a.device_id, a.area, a.raised_at, a.delayed_s, a.lat, a.lon,
-    a.accuracy, a.position_at, a.reason_code, a.reason_zh, a.reason_en, r.id as resident_id, r.name as resident_name
+    a.accuracy, a.position_at, a.reason_code, a.reason_zh, a.reason_en, r.id as resident_id, r.name as resident_name,
+    case when n.body is null and n.channel_kind <> 'webhook' then letter_facts(n.contact, a.area, a.resident) end as facts
 from (select id, row_number() over (partition by endpoint order by next_at) as place, endpoint from (
           select d.id, d.next_at, coalesce(substring(k.address from '^[^:]+://[^/?#]+'), k.address, '') as endpoint
           from notification d left join channel k on k.id = d.channel
@@ -264,7 +265,8 @@ select n.id, n.alert, n.type, n.step, n.created_at, n.attempts, n.body, n.contac
     c.id as channel, c.address, c.secret,
     case when c.previous_secret_until > clock_timestamp() then c.previous_secret end as previous_secret,
     c.disabled_reason, a.state as alert_state, a.kind, a.severity, a.device_id, a.area, a.raised_at, a.delayed_s, a.lat, a.lon,
-    a.accuracy, a.position_at, a.reason_code, a.reason_zh, a.reason_en, r.id as resident_id, r.name as resident_name
+    a.accuracy, a.position_at, a.reason_code, a.reason_zh, a.reason_en, r.id as resident_id, r.name as resident_name,
+    case when n.body is null and n.channel_kind <> 'webhook' then letter_facts(n.contact, a.area, a.resident) end as facts
 from notification n
 join channel c on c.id = n.channel
 join alert a on a.id = n.alert
@@ -300,12 +302,12 @@ update notification set state = 'delivered', delivered_at = clock_timestamp(), a
 where id = %(id)s and state in ('pending', 'dropped')
 
 -- name: not_delivered
--- Again later, for a day after it was written; then a person must look. Returns the state it is in now.
+-- Again later, for a day after it was written, or sent again by somebody; then a person must look. Returns the state it is in now.
 update notification set attempts = attempts + 1, leased_until = null, last_error = %(error)s,
     not_before = clock_timestamp() + make_interval(secs => %(retry_after_s)s),
     next_at = clock_timestamp() + make_interval(secs => greatest(%(delay_s)s, %(retry_after_s)s)),
     state = case when state <> 'pending' then state
-                 when %(for_good)s or created_at < clock_timestamp() - interval '24 hours' then 'dead'
+                 when %(for_good)s or coalesce(replayed_at, created_at) < clock_timestamp() - interval '24 hours' then 'dead'
                  else 'pending' end
 where id = %(id)s
 returning state
@@ -326,6 +328,18 @@ returning id
 -- name: disable_channel
 update channel set disabled_at = clock_timestamp(), disabled_reason = %(reason)s where id = %(channel)s and disabled_at is null
 returning contact
+
+-- name: ring_device
+-- A contact's own device, as a channel. No row: it is not registered, revoked, or known to be offline.
+insert into command (device, name, args, expires_at, created_by, alert)
+select d.key, %(name)s, %(args)s, clock_timestamp() + make_interval(secs => %(expires_s)s), 'system', n.alert
+from device d left join notification n on n.id = %(notification)s
+where d.id = %(device)s and d.revoked_at is null and d.state <> 'offline'
+returning id
+
+-- name: device_answer
+-- No row: it has not answered yet.
+select ok from command where id = %(id)s and replied_at is not null
 
 -- name: claim_commands
 update command set leased_until = clock_timestamp() + interval '30 seconds', attempts = attempts + 1

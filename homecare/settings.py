@@ -4,7 +4,7 @@ import ipaddress
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from homecare.errors import SettingsError
@@ -29,9 +29,15 @@ class Settings(BaseSettings):
     listen: str = ""
     """host:port of the process's HTTP; empty: 127.0.0.1 and the command's own port."""
     webhook_allow_networks: Annotated[list[Network], NoDecode] = []
-    """Private networks (CIDR, comma-separated) that webhooks may be sent to; none by default."""
+    """Private networks (CIDR, comma-separated) that webhooks and apprise's services may be sent to; none by default."""
     webhook_allow_http: bool = False
-    """Whether webhooks may go over plain http."""
+    """Whether webhooks, and apprise's services, may go over plain http."""
+    smtp_url: SecretStr = SecretStr("")
+    """`smtps://user:password@host:465`, or `smtp://…:587` (STARTTLS); empty: no e-mail."""
+    smtp_sender: str = Field(default="", validate_default=True)
+    """The address that e-mail comes from."""
+    smtp_ca_file: str = ""
+    """CA certificate of the SMTP server; empty: the system's."""
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     instance: str = "1"
@@ -62,6 +68,26 @@ class Settings(BaseSettings):
             usable = False
         if not usable:
             raise ValueError("must look like mqtt://user:password@host:1883 or mqtts://…")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, value: SecretStr) -> SecretStr:
+        try:
+            url = urlsplit(value.get_secret_value())
+            usable = url.scheme in ("smtp", "smtps") and bool(url.hostname) and url.port != 0
+        except ValueError:  # its words may hold part of the password
+            usable = False
+        if value.get_secret_value() and not usable:
+            raise ValueError("must look like smtps://user:password@host:465 or smtp://…:587")
+        return value
+
+    @field_validator("smtp_sender")
+    @classmethod
+    def _sender(cls, value: str, info: ValidationInfo) -> str:
+        url = info.data.get("smtp_url")
+        if url is not None and url.get_secret_value() and (value.count("@") != 1 or len(value.split()) != 1):
+            raise ValueError("must be an address like care@example.org where HOMECARE_SMTP_URL is set")
         return value
 
     @field_validator("public_url")

@@ -39,7 +39,7 @@ from gateway.traccar import TOPIC as TRACCAR_TOPIC
 from gateway.traccar import TRACCAR_ALARMS
 from homecare.clock import to_ms
 from homecare.database import as_service, check_database, open_pool
-from homecare.errors import HomecareError
+from homecare.errors import HomecareError, SettingsError
 from homecare.health import start_health
 from homecare.logs import configure_logs
 from homecare.messages import Event
@@ -121,9 +121,16 @@ def _channels(
     webhooks, services = Webhooks(**reach), Services(**reach)
     stack.push_async_callback(webhooks.close)
     stack.callback(services.close)
-    channels = {"webhook": webhooks.send, "apprise": services.send, "device": Devices(pool, wakeups).send}
+    channels: dict[str, Send] = {
+        "webhook": webhooks.send,
+        "apprise": services.send,
+        "device": Devices(pool, wakeups).send,
+    }
     if smtp_url := settings.smtp_url.get_secret_value():
-        mail = Mail(MailServer.of(smtp_url), settings.smtp_sender, ca_file=settings.smtp_ca_file)
+        try:
+            mail = Mail(MailServer.of(smtp_url), settings.smtp_sender, ca_file=settings.smtp_ca_file)
+        except OSError as error:
+            raise SettingsError("HOMECARE_SMTP_CA_FILE", error.strerror or "holds no certificate") from None
         channels["email"] = mail.send
     return channels
 
