@@ -1,4 +1,8 @@
-"""Commands to devices: published when written, and again until the broker has them or they expire; the reply is an event's matter."""
+"""Commands to devices: published again and again until the device answers or their time is over; each end is in the log.
+
+The broker's PUBACK says nothing about the device, which may be asleep or out of reach: only its reply ends the asking.
+A device takes a command it has carried out already as asked once, and answers it again.
+"""
 
 import asyncio
 from datetime import datetime
@@ -11,7 +15,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from alerts import meters
-from alerts.store import rows, run, write_log
+from alerts.store import one, rows, run, write_log
 from homecare.database import unavailable
 from homecare.errors import BrokerUnavailable, DatabaseUnavailable
 from homecare.tasks import retry
@@ -20,6 +24,8 @@ from homecare.wakeups import Wakeups
 log = structlog.get_logger()
 POLL_S = 1.0
 PUBLISH_S = 5.0
+AGAIN_S = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds from one publication to the next; the last goes on until the command expires."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -60,14 +66,17 @@ class Commands:
             await self._wakeups.wait("homecare_command", POLL_S)
 
     async def send(self) -> None:
-        """All commands that wait and have not expired."""
+        """All commands that are due; and an end to those whose time is over."""
         with unavailable():
             async with self._pool.connection() as db:
                 for row in await rows(db, "claim_commands", {}):
-                    command = Command(row.id, row.device_id, row.area, row.name, row.args, row.expires_at)
-                    await self._send(db, command, row.alert)
+                    await self._send(db, row)
+                for row in await rows(db, "expired_commands", {}):
+                    await self._expire(db, row)
 
-    async def _send(self, db: AsyncConnection, command: Command, alert: UUID | None) -> None:
+    async def _send(self, db: AsyncConnection, row: Any) -> None:
+        """`row` of the query `claim_commands`."""
+        command = Command(row.id, row.device_id, row.area, row.name, row.args, row.expires_at)
         topic, payload = self._message(command)
         try:
             async with asyncio.timeout(PUBLISH_S):
@@ -78,7 +87,22 @@ class Commands:
             await run(db, "command_not_sent", {"id": command.id})
             return
         async with db.transaction():
-            await run(db, "command_sent", {"id": command.id})
-            detail = {"command": str(command.id), "name": command.name, "device": command.device_id}
-            await write_log(db, alert, "command.sent", detail)
-        meters.COMMANDS.labels("sent").inc()
+            await run(db, "hold_alert", {"alert": row.alert})
+            again_s = AGAIN_S[min(row.attempts, len(AGAIN_S)) - 1]
+            await run(db, "command_sent", {"id": command.id, "again_s": again_s})
+            if row.first:
+                await write_log(db, row.alert, "command.sent", _detail(row))
+        meters.COMMANDS.labels("sent" if row.first else "sent_again").inc()
+
+    async def _expire(self, db: AsyncConnection, row: Any) -> None:
+        """`row` of the query `expired_commands`."""
+        async with db.transaction():
+            await run(db, "hold_alert", {"alert": row.alert})
+            if await one(db, "expire_command", {"id": row.id}) is None:
+                return
+            await write_log(db, row.alert, "command.expired", {**_detail(row), "attempts": row.attempts})
+        meters.COMMANDS.labels("expired").inc()
+
+
+def _detail(row: Any) -> dict[str, Any]:
+    return {"command": str(row.id), "name": row.name, "device": row.device_id}

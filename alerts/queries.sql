@@ -85,9 +85,7 @@ do update set messages = unknown_device.messages + 1, last_seen = greatest(unkno
 
 -- name: store_reply
 -- The first answer counts; only the device that was asked may give it.
-update command set replied_at = clock_timestamp(), ok = %(ok)s, result = %(result)s, error = %(error)s
-where id = %(id)s and device = %(device)s and replied_at is null
-returning alert, name
+select alert, name from command_reply(%(id)s, %(device)s, %(ok)s, %(result)s, %(error)s)
 
 -- name: lock_intake
 -- One intake at a time, so that what was raised and what was cleared are seen in their order.
@@ -342,18 +340,35 @@ returning id
 select ok from command where id = %(id)s and replied_at is not null
 
 -- name: claim_commands
+-- Those due, the longest waiting first. What a device has not answered is not sent again while it is known to be offline: the
+-- broker would keep every one for it.
 update command set leased_until = clock_timestamp() + interval '30 seconds', attempts = attempts + 1
-where id in (select id from command where sent_at is null and replied_at is null and expires_at > clock_timestamp()
+where id in (select id from command where next_at <= clock_timestamp() and expires_at > clock_timestamp()
                and (leased_until is null or leased_until < clock_timestamp())
-             order by created_at limit 100 for update skip locked)
-returning id, device, name, args, expires_at, alert, (select id from device where key = command.device) as device_id,
+               and (sent_at is null or (select state from device where key = command.device) <> 'offline')
+             order by next_at limit 100 for update skip locked)
+returning id, device, name, args, expires_at, alert, attempts, sent_at is null as first,
+    (select id from device where key = command.device) as device_id,
     (select area from device where key = command.device) as area
 
 -- name: command_sent
-update command set sent_at = clock_timestamp(), leased_until = null where id = %(id)s and sent_at is null
+-- Again after %(again_s)s seconds, unless the device answers first.
+update command set sent_at = coalesce(sent_at, clock_timestamp()), leased_until = null,
+    next_at = clock_timestamp() + make_interval(secs => %(again_s)s)
+where id = %(id)s and replied_at is null
 
 -- name: command_not_sent
-update command set leased_until = clock_timestamp() + interval '2 seconds' where id = %(id)s and sent_at is null
+update command set leased_until = null, next_at = clock_timestamp() + interval '2 seconds' where id = %(id)s and replied_at is null
+
+-- name: expired_commands
+-- Those whose time is over and that nobody has noted yet.
+select id, alert, name, attempts, (select id from device where key = command.device) as device_id from command
+where next_at is not null and expires_at <= clock_timestamp() order by next_at limit 100
+
+-- name: expire_command
+-- Nobody waits for it any more; no row: it was answered, or noted meanwhile.
+update command set next_at = null, leased_until = null
+where id = %(id)s and next_at is not null and expires_at <= clock_timestamp() returning id
 
 -- The log's proof.
 

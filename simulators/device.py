@@ -20,6 +20,8 @@ from simulators.link import Link, Will
 from simulators.payloads import Sample
 
 log = structlog.get_logger()
+REMEMBERED = 32
+"""Commands whose answer it keeps, for when it is asked again."""
 REPEAT_S = (5.0, 5.0, 5.0, 15.0, 30.0, 60.0)
 """Seconds between the tries of an event; the last goes on for ever."""
 RECONNECT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -62,6 +64,7 @@ class Device:
     _seq: int = 0
     _waiting: dict[int, "asyncio.Future[dict[str, Any]]"] = field(default_factory=dict)
     _online: asyncio.Event = field(default_factory=asyncio.Event)
+    _answers: dict[str, bytes] = field(default_factory=dict)
     _commands: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(16))
 
     async def run(self) -> None:
@@ -169,7 +172,16 @@ class Device:
             with contextlib.suppress(msgspec.DecodeError):
                 command = msgspec.json.decode(payload, type=dict[str, Any])
                 if (command.get("expires") or 0) >= self.clock():
-                    await self._send("reply", self._obey(command))
+                    await self._send("reply", self._answer(command))
+
+    def _answer(self, command: dict[str, Any]) -> bytes:
+        """Obeyed once; who asks again has not heard the answer."""
+        ident = str(command.get("id"))
+        if ident not in self._answers:
+            self._answers[ident] = self._obey(command)
+            while len(self._answers) > REMEMBERED:
+                del self._answers[next(iter(self._answers))]
+        return self._answers[ident]
 
     def _obey(self, command: dict[str, Any]) -> bytes:
         ident, args = str(command.get("id")), command.get("args") or {}

@@ -137,7 +137,7 @@ async def test_a_cancel_before_its_event_raises_it_and_cancels_it_at_once(
         assert service.broker.acks[1] == (4, alert["id"], "opened")
     assert alert["state"] == "cancelled"
     actions = [entry["action"] for entry in await rows(db, "select action from log order by id")]
-    assert actions == ["alert.opened", "alert.cancelled"]
+    assert actions == ["alert.opened", "alert.cancelled", "alert.confirmation_asked"]
     assert not await rows(db, "select * from notification")
     assert {e["alert"] for e in await rows(db, "select alert from event")} == {alert["id"]}
 
