@@ -87,7 +87,7 @@ class Found(NamedTuple):
     """What a check found in one round."""
 
     name: str
-    count: int
+    wrong: int
     repaired: int
 
 

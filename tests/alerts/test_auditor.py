@@ -40,7 +40,7 @@ async def looked(service: Service) -> dict[str, tuple[int, int]]:
 
 async def test_all_is_well_where_nothing_is_wrong(service: Service, db: AsyncConnection) -> None:
     found = await auditor(service).look()
-    assert [(check.name, check.count) for check in found] == [(check.name, 0) for check in CHECKS]
+    assert [(check.name, check.wrong) for check in found] == [(check.name, 0) for check in CHECKS]
     assert await rows(db, "select 1 from trigger where rule like 'service.%%'") == []
 
 
