@@ -16,12 +16,10 @@ from homecare.directory.entries import (
     Device,
     Directory,
     Operator,
-    Policy,
     Resident,
     ResidentContact,
-    Step,
-    Target,
 )
+from homecare.directory.policies import Policy, Step, Target
 from homecare.triggers import Kind
 
 Role = Literal["family", "neighbour", "village_doctor"]

@@ -3,28 +3,30 @@
 import datetime as dt
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from homecare.broker import RESERVED_USERS
 from homecare.devices import DeviceKind
-from homecare.triggers import Kind
+from homecare.directory.fields import (
+    AreaCode,
+    Clock,
+    Entry,
+    Id,
+    Language,
+    Latitude,
+    Login,
+    Longitude,
+    Rank,
+    Role,
+    Service,
+    Text,
+    check_zone,
+)
+from homecare.directory.policies import Policy, Rota
 
-Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
-AreaCode = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
-Login = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
-Text = Annotated[str, Meta(min_length=1)]
-Rank = Annotated[int, Meta(ge=1)]
-Latitude = Annotated[float, Meta(ge=-90, le=90)]
-Longitude = Annotated[float, Meta(ge=-180, le=180)]
-Language = Literal["zh", "en"]
 WEBHOOK_SECRET = r"^whsec_[A-Za-z0-9+/]{32,86}={0,2}$"  # noqa: S105  # a pattern, not a secret
-
-
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Members that are left out take their default; unknown ones are refused, for they are typing errors."""
 
 
 class Area(Entry, frozen=True):
@@ -38,10 +40,7 @@ class Area(Entry, frozen=True):
     timezone: str = "Asia/Shanghai"
 
     def __post_init__(self) -> None:
-        try:
-            ZoneInfo(self.timezone)
-        except (ValueError, OSError, LookupError):
-            raise ValueError("timezone: expected an IANA name like Asia/Shanghai") from None
+        check_zone(self.timezone)
 
 
 class Resident(Entry, frozen=True):
@@ -58,7 +57,7 @@ class Resident(Entry, frozen=True):
     lat: Latitude | None = None
     lon: Longitude | None = None
     language: Language = "zh"
-    conditions: list[str] = []
+    conditions: list[str] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
         if (self.lat is None) != (self.lon is None):
@@ -77,15 +76,35 @@ class Channel(Entry, frozen=True):
 
 
 class Contact(Entry, frozen=True):
-    """Someone who is told; `channels` are tried in their order."""
+    """Someone who is told; `channels` are tried in their order.
+
+    `quiet`, like 22:00-07:00 by the clock of their area: what can wait then does; never an SOS, a fall or what is critical.
+    `watch_group`: helps the people near `lat`, `lon`, where they live (WGS-84, degrees). `services`: what they do for people
+    who ask for it; they accept or decline within `accept_within_s`, and are there `done_within_s` after that.
+    """
 
     id: Id
     name: Text
-    role: Literal["family", "neighbour", "village_doctor", "grid_worker", "service", "other"]
+    role: Role
     area: AreaCode | None = None
     phone: str | None = None
     language: Language = "zh"
-    channels: list[Channel] = []
+    channels: list[Channel] = msgspec.field(default_factory=list)
+    quiet: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")] | None = None
+    watch_group: bool = False
+    lat: Latitude | None = None
+    lon: Longitude | None = None
+    services: list[Service] = msgspec.field(default_factory=list)
+    accept_within_s: Annotated[float, Meta(ge=30, le=86_400)] | None = None
+    done_within_s: Annotated[float, Meta(ge=60, le=604_800)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.quiet is not None and self.quiet[:5] == self.quiet[6:]:
+            raise ValueError("quiet: expected two times that differ")
+        if (self.lat is None) != (self.lon is None):
+            raise ValueError("lat, lon: expected both or neither")
+        if self.watch_group and self.lat is None:
+            raise ValueError("watch_group: expected lat and lon, or nobody knows whom they are near")
 
 
 class ResidentContact(Entry, frozen=True):
@@ -124,40 +143,6 @@ class Device(Entry, frozen=True):
             )
 
 
-class Target(Entry, frozen=True):
-    """Exactly one of: the resident's contact of a rank, a contact by id, the area's operators."""
-
-    contact_rank: Rank | None = None
-    contact: Id | None = None
-    operators: bool = False
-
-    def __post_init__(self) -> None:
-        if sum((self.contact_rank is not None, self.contact is not None, self.operators)) != 1:
-            raise ValueError("to: expected exactly one of contact_rank, contact, operators")
-
-
-class Step(Entry, frozen=True):
-    """`delay_s`: seconds after the step before (the first: after the alert opened)."""
-
-    delay_s: Annotated[float, Meta(ge=0)]
-    to: Annotated[list[Target], Meta(min_length=1)]
-
-
-class Policy(Entry, frozen=True):
-    """Who is told when; for an area and all below it, or for one resident. `kinds` None: every kind of alert."""
-
-    id: Id
-    steps: Annotated[list[Step], Meta(min_length=1)]
-    area: AreaCode | None = None
-    resident: Id | None = None
-    kinds: list[Kind] | None = None
-    repeat_s: Annotated[int, Meta(ge=5)] = 60
-
-    def __post_init__(self) -> None:
-        if (self.area is None) == (self.resident is None):
-            raise ValueError("area, resident: expected exactly one of the two")
-
-
 class Operator(Entry, frozen=True):
     """`password` is plain (10 characters at least) or an argon2id hash; left out, the stored one stays."""
 
@@ -181,7 +166,7 @@ class Place(Entry, frozen=True):
     watch: Literal["leave", "enter", "home_by"]
     points: Annotated[list[tuple[Latitude, Longitude]], Meta(min_length=1, max_length=200)]
     radius_m: Annotated[float, Meta(ge=0, le=100_000)] = 0
-    by: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
+    by: Clock | None = None
 
     def __post_init__(self) -> None:
         if self.radius_m > 0 and len(self.points) != 1:
@@ -235,6 +220,7 @@ class Directory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     contacts: list[Contact] = []
     resident_contacts: list[ResidentContact] = []
     devices: list[Device] = []
+    rotas: list[Rota] = []
     policies: list[Policy] = []
     operators: list[Operator] = []
     places: list[Place] = []

@@ -26,12 +26,20 @@ where (resident.card, resident.area, resident.name, resident.birth_date, residen
 returning xmax = 0 as added
 
 -- name: put_contact
-insert into contact (id, name, role, area, phone, language)
-values (%(id)s, %(name)s, %(role)s, %(area)s, %(phone)s, %(language)s)
+insert into contact (id, name, role, area, phone, language, quiet_from, quiet_to, watch_group, lat, lon, services,
+        accept_within_s, done_within_s)
+values (%(id)s, %(name)s, %(role)s, %(area)s, %(phone)s, %(language)s, %(quiet_from)s, %(quiet_to)s, %(watch_group)s, %(lat)s,
+        %(lon)s, %(services)s, %(accept_within_s)s, %(done_within_s)s)
 on conflict (id) do update
-set name = excluded.name, role = excluded.role, area = excluded.area, phone = excluded.phone, language = excluded.language
-where (contact.name, contact.role, contact.area, contact.phone, contact.language)
-    is distinct from (excluded.name, excluded.role, excluded.area, excluded.phone, excluded.language)
+set name = excluded.name, role = excluded.role, area = excluded.area, phone = excluded.phone, language = excluded.language,
+    quiet_from = excluded.quiet_from, quiet_to = excluded.quiet_to, watch_group = excluded.watch_group, lat = excluded.lat,
+    lon = excluded.lon, services = excluded.services, accept_within_s = excluded.accept_within_s,
+    done_within_s = excluded.done_within_s
+where (contact.name, contact.role, contact.area, contact.phone, contact.language, contact.quiet_from, contact.quiet_to,
+       contact.watch_group, contact.lat, contact.lon, contact.services, contact.accept_within_s, contact.done_within_s)
+    is distinct from (excluded.name, excluded.role, excluded.area, excluded.phone, excluded.language, excluded.quiet_from,
+       excluded.quiet_to, excluded.watch_group, excluded.lat, excluded.lon, excluded.services, excluded.accept_within_s,
+       excluded.done_within_s)
 returning xmax = 0 as added
 
 -- name: channels_of
@@ -88,17 +96,35 @@ insert into wearing (device, resident, since)
 select device.key, resident.key, coalesce(%(since)s, now()) from device, resident
 where device.id = %(device)s and resident.id = %(resident)s returning id
 
+-- name: put_rota
+insert into rota (id, area, name, timezone) values (%(id)s, %(area)s, %(name)s, %(timezone)s)
+on conflict (id) do update set area = excluded.area, name = excluded.name, timezone = excluded.timezone
+where (rota.area, rota.name, rota.timezone) is distinct from (excluded.area, excluded.name, excluded.timezone)
+returning xmax = 0 as added
+
+-- name: shifts_of
+select contact, days, from_minute, to_minute, starts, ends from rota_shift where rota = %(rota)s order by n
+
+-- name: remove_shifts
+delete from rota_shift where rota = %(rota)s
+
+-- name: add_shift
+insert into rota_shift (rota, n, contact, days, from_minute, to_minute, starts, ends)
+values (%(rota)s, %(n)s, %(contact)s, %(days)s, %(from_minute)s, %(to_minute)s, %(starts)s, %(ends)s)
+
 -- name: put_policy
-insert into policy (id, area, resident, kinds, repeat_s)
-values (%(id)s, %(area)s, (select key from resident where id = %(resident)s), %(kinds)s, %(repeat_s)s)
+insert into policy (id, area, resident, kinds, repeat_s, answer_s)
+values (%(id)s, %(area)s, (select key from resident where id = %(resident)s), %(kinds)s, %(repeat_s)s, %(answer_s)s)
 on conflict (id) do update
-set area = excluded.area, resident = excluded.resident, kinds = excluded.kinds, repeat_s = excluded.repeat_s
-where (policy.area, policy.resident, policy.kinds, policy.repeat_s)
-    is distinct from (excluded.area, excluded.resident, excluded.kinds, excluded.repeat_s)
+set area = excluded.area, resident = excluded.resident, kinds = excluded.kinds, repeat_s = excluded.repeat_s,
+    answer_s = excluded.answer_s
+where (policy.area, policy.resident, policy.kinds, policy.repeat_s, policy.answer_s)
+    is distinct from (excluded.area, excluded.resident, excluded.kinds, excluded.repeat_s, excluded.answer_s)
 returning xmax = 0 as added
 
 -- name: targets_of
-select step, delay_s, contact_rank, contact, coalesce(operators, false) as operators
+select step, delay_s, contact_rank, contact, coalesce(operators, false) as operators, role, rota, nearest, radius_m, provider,
+    area_up
 from policy_step left join step_target using (policy, step) where policy = %(policy)s order by step, n
 
 -- name: remove_steps
@@ -108,8 +134,21 @@ delete from policy_step where policy = %(policy)s
 insert into policy_step (policy, step, delay_s) values (%(policy)s, %(step)s, %(delay_s)s)
 
 -- name: add_target
-insert into step_target (policy, step, n, contact, contact_rank, operators)
-values (%(policy)s, %(step)s, %(n)s, %(contact)s, %(contact_rank)s, %(operators)s)
+insert into step_target (policy, step, n, contact, contact_rank, operators, role, rota, nearest, radius_m, provider, area_up)
+values (%(policy)s, %(step)s, %(n)s, %(contact)s, %(contact_rank)s, %(operators)s, %(role)s, %(rota)s, %(nearest)s, %(radius_m)s,
+        %(provider)s, %(area_up)s)
+
+-- name: last_step_reaches
+-- Whether the last step of a policy can reach anybody: those it names, by a channel; whom it does not name, perhaps.
+select exists (
+    select from step_target t join policy p on p.id = t.policy
+    where t.policy = %(policy)s and t.step = (select max(step) from policy_step where policy = %(policy)s)
+      and case when t.contact is not null then exists (select from channel c where c.contact = t.contact)
+               when t.rota is not null then exists (select from rota_shift s join channel c using (contact) where s.rota = t.rota)
+               when t.contact_rank is not null and p.resident is not null then exists (
+                   select from resident_contact rc join channel c using (contact)
+                   where rc.resident = p.resident and rc.rank = t.contact_rank)
+               else true end)
 
 -- name: password_of_operator
 select password_hash from operator where login = %(login)s
@@ -138,7 +177,9 @@ select code, parent, level, name_zh, name_en, timezone from area join tree using
 select id, card, area, name, birth_date, sex, phone, address, lat, lon, language, conditions from resident order by id
 
 -- name: contacts
-select id, name, role, area, phone, language from contact order by id
+select id, name, role, area, phone, language, quiet_from, quiet_to, watch_group, lat, lon, services,
+    accept_within_s::float8 as accept_within_s, done_within_s::float8 as done_within_s
+from contact order by id
 
 -- name: channels
 select contact, kind, address, secret from channel order by contact, rank
@@ -154,8 +195,11 @@ left join wearing on wearing.device = device.key and wearing.until is null
 left join resident on resident.key = wearing.resident
 where device.revoked_at is null order by device.id
 
+-- name: rotas
+select id, area, name, timezone from rota order by id
+
 -- name: policies
-select policy.id, policy.area, resident.id as resident, kinds, repeat_s
+select policy.id, policy.area, resident.id as resident, kinds, repeat_s, answer_s
 from policy left join resident on resident.key = policy.resident order by policy.id
 
 -- name: operators

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from homecare.broker import hash_password, verify_password
 from homecare.channels import is_sealed, problem, shown_name
 from homecare.database import load_queries, require_migrated, unavailable
+from homecare.directory.calling import CallEntries, contact_entries, shifts_of, steps_of
 from homecare.directory.entries import (
     KINDS,
     Area,
@@ -23,7 +24,6 @@ from homecare.directory.entries import (
     Directory,
     Operator,
     Place,
-    Policy,
     Resident,
     ResidentContact,
     Source,
@@ -60,6 +60,7 @@ def import_directory(
 class _Import:
     def __init__(self, db: psycopg.Connection, source: Source, vault: Vault, rules: RuleEntries) -> None:
         self._db, self._source, self._vault, self._rules = db, source, vault, rules
+        self._calls = CallEntries(db)
 
     def run(self) -> dict[str, Counter[Outcome]]:
         given = self._source.directory
@@ -68,7 +69,8 @@ class _Import:
             "residents": self._resident,
             "contacts": self._contact,
             "devices": self._device,
-            "policies": self._policy,
+            "rotas": self._calls.rota,
+            "policies": self._calls.policy,
             "operators": self._operator,
             "orders": self._rules.order,
             "overrides": self._rules.override,
@@ -114,8 +116,7 @@ class _Import:
         return self._upsert("put_resident", **msgspec.structs.asdict(resident))
 
     def _contact(self, contact: Contact) -> Outcome:
-        own = {name: value for name, value in msgspec.structs.asdict(contact).items() if name != "channels"}
-        outcome = self._upsert("put_contact", **own)
+        outcome = self._calls.contact(contact)
         stored = {row[0]: row[1:] for row in self._run("channels_of", contact=contact.id)}
         changes = [
             self._channel(contact.id, rank, channel, stored.get(rank))
@@ -206,29 +207,6 @@ class _Import:
             return given
         return stored if stored and verify_password(given, stored) else hash_password(given)
 
-    def _policy(self, policy: Policy) -> Outcome:
-        outcome = self._upsert(
-            "put_policy",
-            id=policy.id,
-            area=policy.area,
-            resident=policy.resident,
-            kinds=policy.kinds,
-            repeat_s=policy.repeat_s,
-        )
-        wanted = [
-            (n, step.delay_s, target.contact_rank, target.contact, target.operators)
-            for n, step in enumerate(policy.steps, start=1)
-            for target in step.to
-        ]
-        if wanted == self._run("targets_of", policy=policy.id):
-            return outcome
-        self._run("remove_steps", policy=policy.id)
-        for number, step in enumerate(policy.steps, start=1):
-            self._run("add_step", policy=policy.id, step=number, delay_s=step.delay_s)
-            for n, target in enumerate(step.to, start=1):
-                self._run("add_target", policy=policy.id, step=number, n=n, **msgspec.structs.asdict(target))
-        return "changed" if outcome == "unchanged" else outcome
-
     def _operator(self, operator: Operator) -> Outcome:
         rows = self._run("password_of_operator", login=operator.login)
         stored: str | None = rows[0][0] if rows else None
@@ -295,17 +273,11 @@ def export_directory(url: str, vault: Vault | None) -> Directory:
         found: dict[str, list[dict[str, Any]]] = {kind: rows(kind) for kind in KINDS}
         for contact in found["contacts"]:
             contact["channels"] = channels[contact["id"]]
+        contact_entries(found["contacts"])
+        for rota in found["rotas"]:
+            rota["shifts"] = shifts_of(db, rota["id"])
         for policy in found["policies"]:
-            policy["steps"] = _steps(rows("targets_of", policy=policy["id"]))
+            policy["steps"] = steps_of(db, policy["id"])
         place_entries(found["places"])
         db.execute(_SQL["record"], {"action": "directory.exported", "detail": Jsonb({"secrets": vault is not None})})
     return msgspec.convert(found, Directory)
-
-
-def _steps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    steps: dict[int, dict[str, Any]] = {}
-    for row in rows:
-        step = steps.setdefault(row.pop("step"), {"delay_s": row.pop("delay_s"), "to": []})
-        row.pop("delay_s", None)
-        step["to"].append(row)
-    return list(steps.values())

@@ -1,8 +1,9 @@
 """Directory entries as CSV: one file per kind, known by its header; several rows for what is a list in JSON.
 
-A contact has a row per channel, a policy a row per step, its targets like `rank:1 contact:C-7 operators`.
+A contact has a row per channel, a rota a row per shift, a policy a row per step, its targets like `rank:1 contact:C-7 operators`
+or `role:village_doctor rota:night nearest:3@800 provider:1 area_up:1`.
 A place's points are `lat lon;lat lon;…`, an override's value is JSON, empty for null.
-Lists (`conditions`, `kinds`) are separated by `;`. An empty cell is a member that is left out, but an empty `wearer` is null.
+Lists (`conditions`, `kinds`, `services`, `days`) are separated by `;`. An empty cell is a member that is left out, but an empty `wearer` is null.
 """
 
 import csv
@@ -13,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from homecare.directory.entries import KINDS, Contact, Directory, Place, Policy, RuleOverride, Source, Target
+from homecare.directory.entries import KINDS, Contact, Directory, Place, RuleOverride, Source
+from homecare.directory.policies import Policy, Rota, Target
 from homecare.errors import InputError
 
 Row = dict[str, str]
@@ -35,10 +37,28 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "language",
         "conditions",
     ),
-    "contacts": ("id", "name", "role", "area", "phone", "language", "channel_kind", "address", "secret"),
+    "contacts": (
+        "id",
+        "name",
+        "role",
+        "area",
+        "phone",
+        "language",
+        "channel_kind",
+        "address",
+        "secret",
+        "quiet",
+        "watch_group",
+        "lat",
+        "lon",
+        "services",
+        "accept_within_s",
+        "done_within_s",
+    ),
     "resident_contacts": ("resident", "contact", "rank", "relation"),
     "devices": ("id", "area", "kind", "model", "interval_s", "wearer", "since", "password"),
-    "policies": ("id", "area", "resident", "kinds", "repeat_s", "delay_s", "to"),
+    "rotas": ("id", "area", "name", "timezone", "contact", "days", "begins", "ends"),
+    "policies": ("id", "area", "resident", "kinds", "repeat_s", "answer_s", "delay_s", "to"),
     "operators": ("login", "name", "role", "area", "language", "password"),
     "places": ("resident", "name", "watch", "points", "radius_m", "by"),
     "orders": ("resident", "what", "by", "at", "until"),
@@ -50,6 +70,7 @@ REQUIRED: dict[str, frozenset[str]] = {
     "contacts": frozenset({"id", "name", "role"}),
     "resident_contacts": frozenset({"resident", "contact", "rank"}),
     "devices": frozenset({"id", "area", "kind"}),
+    "rotas": frozenset({"id", "area", "name", "contact", "begins", "ends"}),
     "policies": frozenset({"id", "delay_s", "to"}),
     "operators": frozenset({"login", "name"}),
     "places": frozenset({"resident", "name", "watch", "points"}),
@@ -63,9 +84,21 @@ KEYS: dict[str, tuple[str, ...]] = {
     "places": ("resident", "name", "watch"),
     "orders": ("resident", "what", "at"),
     "overrides": ("area", "resident", "rule", "field"),
-} | dict.fromkeys(("residents", "contacts", "devices", "policies"), ("id",))
+} | dict.fromkeys(("residents", "contacts", "devices", "rotas", "policies"), ("id",))
 """What makes two rows speak of the same entry."""
-LISTS = ("conditions", "kinds")
+LISTS = ("conditions", "kinds", "services", "days")
+PARTS = {"contacts": "channels", "rotas": "shifts", "policies": "steps"}
+"""What further rows of the same entry add."""
+SHIFT = ("contact", "days", "begins", "ends")
+TARGETS = {
+    "rank": "contact_rank",
+    "contact": "contact",
+    "role": "role",
+    "rota": "rota",
+    "provider": "provider",
+    "area_up": "area_up",
+}
+"""A target's word in a cell, and its member."""
 CHANNEL = {"channel_kind": "kind", "address": "address", "secret": "secret"}
 
 
@@ -129,6 +162,8 @@ def _add(kind: str, row: Row, place: str, entries: dict[str, Entry], places: dic
     if kind == "contacts":
         channel = {member: entry.pop(column) for column, member in CHANNEL.items() if column in entry}
         entry["channels"] = [channel] if channel else []
+    elif kind == "rotas":
+        entry["shifts"] = [{member: entry.pop(member) for member in SHIFT if member in entry}]
     elif kind == "policies":
         step = {"delay_s": entry.pop("delay_s", None), "to": _targets(entry.pop("to", ""), place)}
         entry["steps"] = [step]
@@ -137,7 +172,7 @@ def _add(kind: str, row: Row, place: str, entries: dict[str, Entry], places: dic
     elif kind == "overrides":
         entry["value"] = _json(row["value"], place)
     if key in entries:
-        more = {"contacts": "channels", "policies": "steps"}.get(kind)
+        more = PARTS.get(kind)
         if more is None:
             raise InputError(f"{place}: {key} is already stated at {places[key]}")
         if {k: v for k, v in entry.items() if k != more} != {k: v for k, v in entries[key].items() if k != more}:
@@ -161,12 +196,18 @@ def _targets(cell: str, place: str) -> list[Entry]:
     targets: list[Entry] = []
     for word in cell.split():
         name, colon, value = word.partition(":")
+        most, within, radius_m = value.partition("@")
         if word == "operators":
             targets.append({"operators": True})
-        elif colon and value and name in ("rank", "contact"):
-            targets.append({"contact_rank" if name == "rank" else "contact": value})
+        elif name == "nearest" and most and within and radius_m:
+            targets.append({"nearest": most, "radius_m": radius_m})
+        elif colon and value and name in TARGETS:
+            targets.append({TARGETS[name]: value})
         else:
-            raise InputError(f"{place}, to: {word}: expected rank:1, contact:ID or operators")
+            raise InputError(
+                f"{place}, to: {word}: expected operators, nearest:3@800 (so many within so many metres), "
+                f"or one of {', '.join(TARGETS)} like rank:1"
+            )
     return targets
 
 
@@ -186,12 +227,13 @@ def _json(cell: str, place: str) -> Any:
 
 
 def _rows(entry: Any) -> Iterable[Row]:
-    flat = {
-        name: _cell(value) for name, value in msgspec.to_builtins(entry).items() if name not in ("channels", "steps")
-    }
+    flat = {name: _cell(value) for name, value in msgspec.to_builtins(entry).items() if name not in PARTS.values()}
     if isinstance(entry, Contact) and entry.channels:
         for channel in entry.channels:
             yield flat | {"channel_kind": channel.kind, "address": channel.address, "secret": channel.secret or ""}
+    elif isinstance(entry, Rota):
+        for shift in entry.shifts:
+            yield flat | {name: _cell(value) for name, value in msgspec.to_builtins(shift).items()}
     elif isinstance(entry, Policy):
         for step in entry.steps:
             yield flat | {"delay_s": _cell(step.delay_s), "to": " ".join(map(_target, step.to))}
@@ -206,12 +248,17 @@ def _rows(entry: Any) -> Iterable[Row]:
 def _target(target: Target) -> str:
     if target.operators:
         return "operators"
-    return f"rank:{target.contact_rank}" if target.contact_rank else f"contact:{target.contact}"
+    if target.nearest is not None:
+        return f"nearest:{target.nearest}@{_cell(target.radius_m)}"
+    named = {word: getattr(target, member) for word, member in TARGETS.items()}
+    return next(f"{word}:{value}" for word, value in named.items() if value is not None)
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, list):
         return ";".join(map(str, value))
     if isinstance(value, float) and value.is_integer():

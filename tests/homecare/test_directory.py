@@ -135,7 +135,7 @@ def test_error_names_file_entry_field_and_expectation(tmp_path: Path, content: o
         ("residents.csv", "id,area,name\nR-1,1,a,b\n", r"line 2: expected 3 cells"),
         ("residents.csv", "id,area,nmae\nR-1,1,x\n", r"line 1: column nmae does not fit; residents has id, card"),
         ("residents.csv", "id,area,name\nR-1,1,x\nR-1,1,y\n", r"line 3: R-1 is already stated at .*line 2"),
-        ("policies.csv", "id,area,delay_s,to\np,1,0,first\n", r"line 2, to: first: expected rank:1, contact:ID"),
+        ("policies.csv", "id,area,delay_s,to\np,1,0,first\n", r"line 2, to: first: expected operators, nearest:3@800"),
         ("what.csv", "a,b\n1,2\n", r"expected the header of one of areas, residents"),
     ],
 )
