@@ -94,6 +94,7 @@ ACTIONS = {
     "command.replied": _("Device answered"),
     "channel.disabled": _("Channel disabled"),
     "audit.repaired": _("Mended by the self-check"),
+    "resident.erased": _("A person was erased"),
     "clock.set_back": _("The database's clock was set back, and all deadlines with it"),
 }
 """Actions of the log; one that is not here is shown by its own name."""

@@ -114,6 +114,16 @@ async def load_snapshots(db: AsyncConnection, shard: Shard, load: Callable[[Kept
     return states
 
 
+def without(state: bytes, keys: frozenset[int]) -> tuple[bytes, int]:
+    """A kept state without the rows of these devices or residents, and how many there were."""
+    names, arrays = _decoded(state)
+    stay = ~np.isin(names, list(keys))
+    if stay.all():
+        return state, 0
+    (forgotten,) = _encoded(Kept("", "", 0, names[stay], {name: array[stay] for name, array in arrays.items()}))
+    return forgotten, int((~stay).sum())
+
+
 def _encoded(kept: Kept) -> Iterator[bytes]:
     for start in range(0, max(len(kept.keys), 1), PART_ROWS):
         rows = slice(start, start + PART_ROWS)

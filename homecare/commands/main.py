@@ -14,7 +14,7 @@ from homecare.errors import HomecareError, InputError, SettingsError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Home-care backend.")
 
-GROUPS = ("simulate", "directory", "device", "quarantine", "operator", "rules", "audit")
+GROUPS = ("simulate", "directory", "device", "quarantine", "operator", "rules", "policy", "audit")
 """Modules in `homecare.commands` whose `app` is a group of subcommands."""
 
 
@@ -68,6 +68,15 @@ def capture(
 ) -> None:
     """MQTT messages as JSON lines, until stopped; `homecare simulate play` sends them again."""
     call("capture", output=output, topics=topic or [], count=count, seconds=seconds)
+
+
+@app.command()
+def erase(
+    resident: Annotated[str, typer.Argument(help="Their id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Forget a person everywhere, and say what was erased."""
+    call("erase", resident=resident, yes=yes)
 
 
 @app.command()
