@@ -21,3 +21,4 @@ FAILURES = Counter("homecare_alerts_failures_total", "Things that failed for a r
 TROUBLES = Gauge("homecare_audit_troubles", "What the auditor found in its last round and should not have", ["check"])
 REPAIRS = Counter("homecare_audit_repairs_total", "What the auditor mended", ["check"])
 AUDITED = Gauge("homecare_audit_last_seconds", "When the auditor last ended a round, Unix time")
+DRILLED = Counter("homecare_drill_households_total", "Households of drills, by what became of them", ["outcome"])

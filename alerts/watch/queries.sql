@@ -79,3 +79,138 @@ where parent is null and not exists (
 select a.area as code from alert a
 where starts_with(a.dedup_key, %(kind)s || ':' || %(rule)s || ':a') and a.state in ('open', 'acknowledged')
   and not exists (select from trigger where rule = %(rule)s and area = a.area and state = 'cleared' and handled_at is null)
+
+-- Drills.
+
+-- name: begin_drills
+-- Those whose day and hour have come by the area's own clock; once a month, and not while one of the area still runs.
+insert into drill (area, month, started_by, begins, ends, per_minute, answer_s)
+select s.area, date_trunc('month', here.now)::date, 'system', s.begins, s.ends, s.per_minute, s.answer_s
+from drill_schedule s join area a on a.code = s.area
+cross join lateral (select clock_timestamp() at time zone a.timezone as now) here
+where extract(day from here.now) >= s.day and here.now::time >= s.begins and here.now::time < s.ends
+  and not exists (select from drill d where d.area = s.area
+                  and (d.ended_at is null or d.month = date_trunc('month', here.now)::date))
+on conflict do nothing
+returning id, area
+
+-- name: start_drill
+-- By hand; what is not said is as the schedule of the nearest area says, else as the table's own defaults.
+insert into drill (area, started_by, begins, ends, per_minute, answer_s)
+select a.code, %(by)s, coalesce(%(begins)s, s.begins, '10:00'), coalesce(%(ends)s, s.ends, '17:00'),
+    coalesce(%(per_minute)s, s.per_minute, 6), coalesce(%(answer_s)s, s.answer_s, 86400)
+from area a
+left join lateral (select x.* from area_above(a.code) u join drill_schedule x on x.area = u.code order by u.distance limit 1) s on true
+where a.code = %(area)s
+on conflict do nothing
+returning id, area
+
+-- name: enrol
+-- Every household of the area and below; of a scheduled drill, those that no nearer schedule has.
+insert into drill_household (drill, resident)
+select d.id, r.key from drill d join resident r on r.area in (select area_within(d.area))
+where d.id = %(drill)s and (d.month is null or d.area = (
+    select s.area from area_above(r.area) u join drill_schedule s on s.area = u.code order by u.distance limit 1))
+on conflict do nothing
+
+-- name: stop_drill
+-- Nobody more is told; who was told may still answer.
+update drill set stopped_at = clock_timestamp(), stopped_by = %(by)s
+where area = %(area)s and ended_at is null and stopped_at is null returning id, area
+
+-- name: leave_untold
+-- Of a drill that was stopped, or has waited a week for people who always had a real alert.
+update drill_household h set ended_at = clock_timestamp(), people = 'not_tested', device = 'not_tested'
+from drill d
+where d.id = h.drill and d.ended_at is null and h.told_at is null and h.ended_at is null
+  and (d.stopped_at is not null or d.started_at < clock_timestamp() - interval '7 days')
+
+-- name: households_to_tell
+-- In its hours, at its pace, and nobody who has a real alert now.
+select d.id as drill, h.resident, r.id as resident_id, r.area, w.device, w.device_id
+from drill d join area a on a.code = d.area
+cross join lateral (select (clock_timestamp() at time zone a.timezone)::time as now) here
+cross join lateral (
+    select x.resident from drill_household x
+    where x.drill = d.id and x.told_at is null and x.ended_at is null
+      and not exists (select from alert o where o.resident = x.resident and o.state in ('open', 'acknowledged')
+                      and o.severity in ('critical', 'urgent'))
+    order by x.resident
+    limit greatest(0, least(ceil(d.per_minute / 60.0), d.per_minute - (
+        select count(*) from drill_household y where y.drill = d.id and y.told_at > clock_timestamp() - interval '1 minute')))) h
+join resident r on r.key = h.resident
+left join lateral (
+    select v.key as device, v.id as device_id from wearing n join device v on v.key = n.device and v.revoked_at is null
+    where n.resident = h.resident and n.until is null order by v.kind <> 'handset', v.id limit 1) w on true
+where d.ended_at is null and d.stopped_at is null and here.now >= d.begins and here.now < d.ends
+
+-- name: insert_drill_trigger
+insert into trigger (key, at, rule, version, kind, severity, state, resident, area, evidence, zh, en)
+values (%(key)s, clock_timestamp(), 'drill', 1, 'device', 'info', 'raised', %(resident)s, %(area)s, %(evidence)s, %(zh)s, %(en)s)
+on conflict (key) do nothing
+returning id
+
+-- name: tell_of_drill
+with stepped as (update escalation set step = 1 where alert = %(alert)s)
+insert into notification (alert, type, step, round, channel_kind, channel, contact)
+values (%(alert)s, 'alert.opened', 1, 0, %(kind)s, %(channel)s, %(contact)s)
+on conflict do nothing
+
+-- name: test_device
+insert into command (device, name, expires_at, created_by, alert)
+values (%(device)s, 'test', clock_timestamp() + interval '10 minutes', 'system', %(alert)s)
+returning id
+
+-- name: household_told
+update drill_household set told_at = clock_timestamp(), alert = %(alert)s, contact = %(contact)s, command = %(command)s,
+    device_id = %(device_id)s
+where drill = %(drill)s and resident = %(resident)s
+
+-- name: household_failed
+update drill_household set ended_at = clock_timestamp(), people = 'not_tested', device = 'not_tested'
+where drill = %(drill)s and resident = %(resident)s and ended_at is null
+
+-- name: households_waiting
+-- Those told and not done, with what can be said by now of the people and of the device; NULL: not yet.
+select h.drill, h.resident, h.alert, a.state in ('open', 'acknowledged') as open,
+    case when h.contact is null then 'no_contact'
+         when exists (select from log l where l.alert = h.alert and l.actor like 'contact:%%' and l.action in
+             ('alert.acknowledged', 'alert.arrived', 'alert.declined', 'alert.resolved', 'alert.noted')) then 'answered'
+         when exists (select from alert o where o.resident = h.resident and o.id <> h.alert and o.severity in ('critical', 'urgent')
+             and o.state in ('open', 'acknowledged')) then 'interrupted'
+         when coalesce(a.state, 'resolved') not in ('open', 'acknowledged')
+             or h.told_at < clock_timestamp() - make_interval(secs => d.answer_s) then
+             case when exists (select from notification n where n.alert = h.alert and n.state = 'delivered') then 'no_answer'
+                  else 'not_delivered' end
+    end as people,
+    case when h.command is null then 'no_device' when c.ok then 'answered' when c.replied_at is not null then 'refused'
+         when c.expires_at <= clock_timestamp() then 'no_answer' end as device
+from drill d join drill_household h on h.drill = d.id
+left join alert a on a.id = h.alert
+left join command c on c.id = h.command
+where d.ended_at is null and h.told_at is not null and h.ended_at is null
+
+-- name: end_household
+update drill_household set ended_at = clock_timestamp(), people = %(people)s, device = %(device)s
+where drill = %(drill)s and resident = %(resident)s and ended_at is null returning resident
+
+-- name: end_drills
+update drill d set ended_at = clock_timestamp()
+where d.ended_at is null and not exists (select from drill_household h where h.drill = d.id and h.ended_at is null)
+returning d.id, d.area, (select count(*) from drill_household h where h.drill = d.id) as households,
+    (select count(*) from drill_household h where h.drill = d.id and h.people = 'answered') as reached
+
+-- name: drills
+select d.id, d.area, d.month, d.started_at, d.started_by, d.stopped_at, d.ended_at, d.begins, d.ends, d.per_minute, count(h.resident) as households,
+    count(h.told_at) as told, count(*) filter (where h.people = 'answered') as reached,
+    count(*) filter (where h.people <> 'answered') as not_reached
+from drill d left join drill_household h on h.drill = d.id
+where %(area)s::text is null or d.area in (select area_within(%(area)s))
+group by d.id order by d.id desc limit 50
+
+-- name: unreached
+-- Whom the drill did not reach, and which devices; by area and name of the household.
+select r.id, r.name, r.area, r.phone, h.people, h.device, h.contact, c.name as contact_name, c.phone as contact_phone, h.device_id, h.told_at
+from drill_household h join resident r on r.key = h.resident left join contact c on c.id = h.contact
+where h.drill = %(drill)s and (h.people <> 'answered' or h.device in ('no_answer', 'refused'))
+order by r.area, r.name, r.id
