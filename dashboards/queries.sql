@@ -53,6 +53,8 @@ insert into log (alert, actor, action, detail) values (%(alert)s, %(actor)s, %(a
 -- name: live_alerts
 select * from alert_shown
 where state in ('open', 'acknowledged') and (area in (select area_within(%(area)s)) or (area is null and %(at_root)s))
+  -- Drills are in their report, the canary's presses in its figures: neither is work.
+  and reason_code <> 'drill' and area is distinct from 'canary'
 order by state desc, array_position(array['critical', 'urgent', 'warning', 'info'], severity), opened_at
 limit %(most)s
 
@@ -60,6 +62,7 @@ limit %(most)s
 select * from alert_shown
 where state in ('resolved', 'cancelled') and closed_at > now() - interval '24 hours'
   and (area in (select area_within(%(area)s)) or (area is null and %(at_root)s))
+  and reason_code <> 'drill' and area is distinct from 'canary'
 order by closed_at desc limit %(most)s
 
 -- name: alert
@@ -123,10 +126,10 @@ returning alert
 select coalesce(max(id), 0) as last from log
 
 -- name: announcements
--- What changed about alerts since `after`; looks are no change.
+-- What changed about alerts since `after`; looks are no change, drills and the canary no news.
 select l.id, l.alert, a.area, l.action, a.kind, a.severity, a.state
 from log l join alert a on a.id = l.alert
-where l.id > %(after)s and l.action <> 'alert.viewed'
+where l.id > %(after)s and l.action <> 'alert.viewed' and a.reason_code <> 'drill' and a.area is distinct from 'canary'
 order by l.id limit %(most)s
 
 -- Residents.

@@ -69,6 +69,7 @@ WAYS = {
     "link": _("by the link"),
     "event": _("on the device"),
     "cleared": _("because it cleared"),
+    "drill": _("by the drill"),
 }
 SEXES = {"f": _("female"), "m": _("male"), "x": _("other")}
 ACTIONS = {
@@ -94,6 +95,11 @@ ACTIONS = {
     "command.replied": _("Device answered"),
     "channel.disabled": _("Channel disabled"),
     "audit.repaired": _("Mended by the self-check"),
+    "drill.told": _("Drill: first contact and device asked"),
+    "drill.result": _("Drill: what came of it"),
+    "drill.started": _("Drill begun"),
+    "drill.stopped": _("Drill stopped"),
+    "drill.ended": _("Drill ended"),
     "resident.erased": _("A person was erased"),
     "clock.set_back": _("The database's clock was set back, and all deadlines with it"),
 }

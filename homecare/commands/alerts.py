@@ -29,6 +29,7 @@ from alerts.rules.events import event_trigger
 from alerts.rules.pack import load_pack
 from alerts.store import State
 from alerts.watch.auditor import Auditor
+from alerts.watch.drills import Drills
 from gateway.downlink import CommandName, ack_payload, ack_topic, command_payload, command_topic
 from gateway.edge import Edge
 from gateway.native import NATIVE
@@ -105,6 +106,7 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
             "outbox": outbox.run(),
             "seals": keep_sealed(pool, sealing_key(settings.secret_key.get_secret_value())),
             "commands": Commands(pool, wakeups, session.publish, _command_message).run(),
+            "drills": Drills(pool, tuple(channels), wakeups.wake).run(),
             "auditor": Auditor(pool, escalation.begin, wakeups.wake).run(),
         }
         await run_tasks(stop, tasks)
