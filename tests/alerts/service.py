@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from alerts.channels.delivery import Send
 from alerts.channels.webhook import Webhooks
 from alerts.commands import Command
 from alerts.escalation import Escalation
@@ -34,8 +35,10 @@ from tests.alerts.places import VAULT
 
 PACK = load_pack()
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
-CHANNELS = ("homecare_trigger", "homecare_escalation", "homecare_outbox", "homecare_command")
+CHANNELS = ("homecare_trigger", "homecare_escalation", "homecare_outbox", "homecare_command", "homecare_reply")
 Acks = list[tuple[int, UUID | None, State]]
+Also = Callable[[AsyncConnectionPool[AsyncConnection], Wakeups], dict[str, Send]]
+"""Channels beside the webhook."""
 
 
 @dataclass
@@ -116,15 +119,18 @@ class Service:
 
 
 @asynccontextmanager
-async def assembled(url: str, broker: Broker | None = None, timeout_s: float = 2.0) -> AsyncIterator[Service]:
+async def assembled(
+    url: str, broker: Broker | None = None, timeout_s: float = 2.0, also: Also = lambda *_: {}
+) -> AsyncIterator[Service]:
     """The parts, not running."""
     broker = broker or Broker()
     async with open_pool(url, name="test-alerts", max_size=12) as pool:
         webhooks = Webhooks(allow_networks=LOOPBACK, allow_http=True, timeout_s=timeout_s)
         wakeups = Wakeups(url, CHANNELS)
         letters = Letters(VAULT, "https://care.example.org")
-        escalation = Escalation(pool, wakeups, ("webhook",))
-        outbox = Outbox(pool, wakeups, {"webhook": webhooks.send}, letters, jitter=random.Random(1))
+        channels: dict[str, Send] = {"webhook": webhooks.send} | also(pool, wakeups)
+        escalation = Escalation(pool, wakeups, tuple(channels))
+        outbox = Outbox(pool, wakeups, channels, letters, jitter=random.Random(1))
         try:
             yield Service(
                 pool,
@@ -149,9 +155,9 @@ async def assembled(url: str, broker: Broker | None = None, timeout_s: float = 2
 
 
 @asynccontextmanager
-async def running(url: str, *, timeout_s: float = 2.0) -> AsyncIterator[Service]:
+async def running(url: str, *, timeout_s: float = 2.0, also: Also = lambda *_: {}) -> AsyncIterator[Service]:
     """One instance at work until the end of the block; a task that fails fails the test."""
-    async with assembled(url, timeout_s=timeout_s) as service, asyncio.TaskGroup() as group:
+    async with assembled(url, timeout_s=timeout_s, also=also) as service, asyncio.TaskGroup() as group:
         tasks = [group.create_task(run(), name=name) for name, run in service.tasks().items()]
         try:
             yield service
