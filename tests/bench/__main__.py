@@ -7,7 +7,19 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from homecare.logs import configure_logs
-from tests.bench import batches, latency, million, node_red, rules, shards, sos, throughput
+from tests.bench import (
+    alerts,
+    alerts_open,
+    alerts_posts,
+    batches,
+    latency,
+    million,
+    node_red,
+    rules,
+    shards,
+    sos,
+    throughput,
+)
 from tests.bench.goals import Results
 from tests.bench.say import Say, say
 from tests.bench.site import Site, open_site
@@ -25,9 +37,16 @@ INGEST: Mapping[str, Measure] = {
     "node_red": node_red.measure,
 }
 """The parts of the telemetry lane, in the order in which they run."""
+ALERTS: Mapping[str, Measure] = {
+    "first_post": alerts.measure,
+    "steps": alerts_open.measure,
+    "posts": alerts_posts.measure,
+}
+"""The parts from a trigger to the contacts."""
+ON_SITE = {**INGEST, **ALERTS}
 RULES: Mapping[str, Callable[[Results, Say], None]] = rules.PARTS
 """The parts of the rules, which need no service."""
-PARTS: Mapping[str, Iterable[str]] = {"rules": RULES, "ingest": INGEST}
+PARTS: Mapping[str, Iterable[str]] = {"rules": RULES, "ingest": INGEST, "alerts": ALERTS}
 
 
 def main() -> int:
@@ -55,12 +74,12 @@ async def _run(only: list[str], results: Results) -> None:
         if name in chosen:
             say(f"rules: {name}")
             measure_rules(results, say)
-    if not chosen & INGEST.keys():
+    if not chosen & ON_SITE.keys():
         return
     with open_site() as site:
-        for name, measure in INGEST.items():
+        for name, measure in ON_SITE.items():
             if name in chosen:
-                say(f"ingest: {name}")
+                say(f"{'alerts' if name in ALERTS else 'ingest'}: {name}")
                 await measure(site, results, say)
 
 

@@ -51,6 +51,12 @@ GOALS = {
     "silence_sweep_ms": Goal("ms", 20, "less"),
     "silence_sweep_many_due_ms": Goal("ms", None, "less"),
     "rules_bytes_per_device": Goal("bytes", 1024, "less"),
+    "trigger_to_first_post_p99_ms": Goal("ms", 100, "less"),
+    "trigger_to_first_post_burst_p99_ms": Goal("ms", 5_000, "less"),
+    "step_lateness_p99_ms": Goal("ms", 1_000, "less"),
+    "posts_per_s": Goal("posts/s", 500),
+    "posts_p99_ms": Goal("ms", None, "less"),
+    "posts_p99_with_20_dead_endpoints_ratio": Goal("x", 1.2, "less"),
     "backtest_samples_per_s": Goal("samples/s", 200_000),
 }
 
@@ -79,14 +85,14 @@ class Results:
 
     def table(self) -> str:
         """Metric, result, goal, verdict: a line each, in the order of `goals`."""
-        lines = [f"{'metric':30} {'result':>12} {'goal':>12}"]
+        lines = [f"{'metric':40} {'result':>12} {'goal':>12}"]
         for name, goal in self.goals.items():
             if name in self.metrics:
                 value = self.metrics[name]
                 verdict = {True: "met", False: "MISSED", None: ""}[goal.met(value)]
-                lines.append(f"{name:30} {value:12,.4g} {goal!s:>12}  {goal.unit:10} {verdict}".rstrip())
+                lines.append(f"{name:40} {value:12,.4g} {goal!s:>12}  {goal.unit:10} {verdict}".rstrip())
             elif name in self.not_measured:
-                lines.append(f"{name:30} {'—':>12} {goal!s:>12}  not measured: {self.not_measured[name]}")
+                lines.append(f"{name:40} {'—':>12} {goal!s:>12}  not measured: {self.not_measured[name]}")
         return "\n".join(lines)
 
     def report(self) -> bytes:

@@ -53,6 +53,12 @@ class Site:
         self.databases.seal_database(name)
         return name
 
+    def make_migrated(self, name: str) -> str:
+        """A migrated database without anything in it; its name, for `database`."""
+        migrate(self.databases.create_database(name))
+        self.databases.seal_database(name)
+        return name
+
     def make_empty(self, name: str) -> str:
         """A database with TimescaleDB and nothing else; its name, for `database`."""
         with psycopg.connect(self.databases.create_database(name), autocommit=True) as db:
