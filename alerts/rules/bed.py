@@ -39,6 +39,8 @@ class Bed:
     section = "bed"
     scope: Scope = "resident"
     ordered = True
+    columns = (PRESENCE,)
+    positions = False
 
     def __init__(self, name: str, rule: BedRule) -> None:
         self.name, self._own = name, rule

@@ -71,6 +71,7 @@ class Change:
     section = "change"
     scope: Scope = "resident"
     ordered = True
+    positions = False
 
     def __init__(self, name: str, rule: ChangeRule) -> None:
         self.name, self._own = name, rule
@@ -90,6 +91,10 @@ class Change:
             }
         )
         self.tune([rule])
+
+    @property
+    def columns(self) -> Sequence[int]:
+        return (INDEX[self._own.metric],)
 
     @property
     def wait_ms(self) -> int:

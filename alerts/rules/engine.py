@@ -47,6 +47,7 @@ from alerts.rules.silence import Silence
 from alerts.rules.slots import Slots
 from alerts.rules.streams import Streams
 from alerts.rules.variants import Variants
+from alerts.rules.wearers import Wearers
 from alerts.rules.whose import Whose
 from homecare.devices import RegisteredDevice
 from homecare.kept import Kept
@@ -57,6 +58,7 @@ from homecare.triggers import Trigger
 
 __all__ = ["AHEAD_MS", "Engine", "operators_of"]
 
+Ints = npt.NDArray[np.int64]
 STATE_FORMAT = 1
 """Of what operators keep over a restart: increase it, and they all start anew."""
 
@@ -92,6 +94,9 @@ class Engine:
         self._running = Running(operators, self._devices, self._residents)
         self._variants = Variants((pack,))
         self._whose = Whose(self._devices, self._residents)
+        self._wearers = Wearers(self._people, self._residents)
+        self._room = (0, 0, 0)
+        """For how many slots of each kind there is room."""
         self._told = 0
         """Streams of people that know which variant holds for them: those below this slot."""
         self._make_room()
@@ -145,11 +150,11 @@ class Engine:
         """Take in a batch, any number of samples in order of arrival; what it raises and clears, in a fixed order."""
         if not len(samples):
             return []
-        devices = self._device_slots(samples.device)
-        triggers = self._limits(samples, devices)
+        devices, people, residents = self._slots_of(samples)
+        triggers = self._limits(samples, devices, people)
         if self._silence is not None:
             triggers += self._silence.heard(devices, samples.device, samples.received)
-        triggers += self._running.apply(samples, devices)
+        triggers += self._running.apply(samples, devices, residents)
         return sorted(triggers, key=_order)
 
     def events(self, events: Sequence[Event]) -> list[Trigger]:
@@ -157,9 +162,9 @@ class Engine:
         samples, event, of = event_samples(events)
         if not len(samples):
             return []
-        devices = self._device_slots(samples.device)
-        triggers = self._limits(samples, devices)
-        triggers += self._running.apply(samples, devices, event, of)
+        devices, people, residents = self._slots_of(samples)
+        triggers = self._limits(samples, devices, people)
+        triggers += self._running.apply(samples, devices, residents, event, of)
         return sorted(triggers, key=_order)
 
     def windows(self, windows: Sequence[AccelerationWindow]) -> list[Trigger]:
@@ -178,9 +183,7 @@ class Engine:
         silent = [] if self._silence is None else self._silence.sweep(now, self._devices.keys)
         return sorted([*silent, *self._running.sweep(now)], key=_order)
 
-    def _limits(self, samples: Samples, devices: npt.NDArray[np.int64]) -> list[Trigger]:
-        people = self._people.add((samples.device.astype(np.int64) << 32) | samples.resident)
-        self._make_room()
+    def _limits(self, samples: Samples, devices: Ints, people: Ints) -> list[Trigger]:
         self._tell_people()
         # Of a kiosk's own state (its battery), nobody is the person concerned.
         concerned = np.where((samples.flags & Flag.SUBJECT) != 0, 0, samples.resident).astype(np.int32)
@@ -195,18 +198,18 @@ class Engine:
         """
         if not len(samples):
             return []
-        devices = self._device_slots(samples.device)
-        self._limits(samples, devices)
+        devices, people, residents = self._slots_of(samples)
+        self._limits(samples, devices, people)
         if self._silence is not None:
             self._silence.heard(devices, samples.device, samples.received)
-        return self._running.apply(samples, devices)
+        return self._running.apply(samples, devices, residents)
 
     def restore_events(self, events: Sequence[Event]) -> list[Trigger]:
         """As `restore`; before the samples."""
         samples, event, of = event_samples(events)
-        devices = self._device_slots(samples.device)
-        self._limits(samples, devices)
-        return self._running.apply(samples, devices, event, of, settle=False)
+        devices, people, residents = self._slots_of(samples)
+        self._limits(samples, devices, people)
+        return self._running.apply(samples, devices, residents, event, of, settle=False)
 
     def dump(self) -> Iterator[Kept]:
         """The operators' state; what limits and silence know comes from triggers and samples."""
@@ -253,6 +256,13 @@ class Engine:
         if self._silence is not None:
             self._silence.listen(since)
 
+    def _slots_of(self, samples: Samples) -> tuple[Ints, Ints, Ints]:
+        """Of the devices, of device and person together, of the residents (-1: nobody)."""
+        devices = self._devices.add(samples.device.astype(np.int64) << 32)
+        people, residents = self._wearers.slots(devices, samples.device, samples.resident)
+        self._make_room()
+        return devices, people, residents
+
     def _device_slots(self, devices: npt.NDArray[np.int32] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         slots = self._devices.add(devices.astype(np.int64) << 32)
         self._make_room()
@@ -266,6 +276,10 @@ class Engine:
         self._told = self._people.count
 
     def _make_room(self) -> None:
+        room = (self._devices.capacity, self._people.capacity, self._residents.capacity)
+        if room == self._room:
+            return
+        self._room = room
         self._by_person.make_room()
         self._by_device.make_room()
         self._running.make_room()

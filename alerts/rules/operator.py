@@ -129,6 +129,26 @@ class ReadsWindows(Protocol):
 
 
 @runtime_checkable
+class ReadsFew(Protocol):
+    """An operator that wants its readings in order and reads few of what comes with them: the rest need not be kept."""
+
+    columns: Sequence[int]
+    """Of `Samples.values`: in the others is NaN."""
+    positions: bool
+    """False: what belongs to a position is missing."""
+
+
+@runtime_checkable
+class Expects(Protocol):
+    """An operator that wants its readings in order, and of what it is going to be given knows what it will not need."""
+
+    def expect(
+        self, samples: Samples, event: npt.NDArray[np.int8], slot: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+    ) -> None:
+        """`rows` of these are held back for it and will be given to `step`; `slot` (n,) as in `Given`."""
+
+
+@runtime_checkable
 class Remembers(Protocol):
     """An operator whose state is made of more than the last minutes."""
 

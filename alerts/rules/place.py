@@ -59,6 +59,8 @@ class Places:
     section = "place"
     scope: Scope = "resident"
     ordered = True
+    columns = ()
+    positions = True
 
     def __init__(self, rule: PlaceRule) -> None:
         self._known = Known()

@@ -36,6 +36,7 @@ class Routine:
     section = "routine"
     scope: Scope = "resident"
     ordered = True
+    positions = False
 
     def __init__(self, name: str, rule: RoutineRule) -> None:
         self.name, self._own = name, rule
@@ -57,6 +58,10 @@ class Routine:
             }
         )
         self.tune([rule])
+
+    @property
+    def columns(self) -> Sequence[int]:
+        return [INDEX[sign] for sign in self._signs if sign in INDEX]
 
     @property
     def wait_ms(self) -> int:
@@ -112,6 +117,19 @@ class Routine:
         self._settle(due, np.full(len(due), until), triggers)
         return triggers
 
+    def expect(self, samples: Samples, event: npt.NDArray[np.int8], slot: Ints, rows: Ints) -> None:
+        """What comes after these on their day will not be needed: for the wait, one sign of each is held, not all."""
+        # Whichever rule holds for them when the wait is over.
+        sure = [sign for sign in self._signs if self._counts[:, code(sign)].all()]
+        rows = rows[any_sign(samples.take(rows), event[rows], sure)]
+        if not len(rows):
+            return
+        slot, at = slot[rows], samples.ts[rows]
+        zone, minute = self._known.zone[slot], self._from[self._known.variant[slot]]
+        zones = self._known.zones
+        ends = zones.moment(zone, zones.day(zone, at, minute) + 1, minute)
+        self._done.tell(samples.resident[rows], at, ends, self._state.slots)
+
     def step(self, given: Given) -> list[Trigger]:
         self._known.meet(given)
         counts = self._counts[self._known.variant[given.slot]] if len(self._rules) > 1 else None
@@ -126,8 +144,7 @@ class Routine:
         for turn in turns(marks.slot):
             self._turn(marks.take(turn), day[turn], triggers)
         ends = self._known.zones.moment(zone, day + 1, self._from[variant])
-        self._done.make_room(self._state.used)
-        self._done.tell(self._known.resident[marks.slot], marks.at, ends)
+        self._done.tell(self._known.resident[marks.slot], marks.at, ends, self._state.slots)
         return triggers
 
     def _turn(self, marks: Marks, day: Ints, triggers: list[Trigger]) -> None:

@@ -7,22 +7,35 @@ what was held back then is among them, and what an operator already knew is not 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from alerts.rules.operator import Given, KeepsFew, Operator, ReadsWindows, Remembers, Scope, Subject
+from alerts.rules.operator import (
+    Expects,
+    Given,
+    KeepsFew,
+    Operator,
+    ReadsFew,
+    ReadsWindows,
+    Remembers,
+    Scope,
+    Subject,
+)
 from alerts.rules.pack import Pack
 from alerts.rules.seen import Seen
 from alerts.rules.settled import EARLIEST, SLACK_MS, Settled
 from alerts.rules.slots import Slots
 from homecare.kept import Kept
 from homecare.messages import AccelerationWindow
+from homecare.metrics import METRICS
 from homecare.samples import Flag, Samples
 from homecare.triggers import Trigger
 
+Ints = npt.NDArray[np.int64]
 AHEAD_MS = 5 * 60_000
 """How far ahead of its time of receipt a device's `ts` may be (contract section 2)."""
 
@@ -79,6 +92,8 @@ class Running:
             section, _, name = named.name.partition(".")
             rules = [pack.limit if section == "limit" else pack.rules[section][name or section] for pack in packs]
             named.operator.tune(rules)
+        for lane in self._lanes:
+            lane.held.read(lane.columns)
 
     def know(
         self,
@@ -95,64 +110,72 @@ class Running:
     def apply(
         self,
         samples: Samples,
-        devices: npt.NDArray[np.int64],
+        devices: Ints,
+        residents: Ints,
         event: npt.NDArray[np.int8] | None = None,
         of: npt.NDArray[np.int32] | None = None,
         *,
         settle: bool = True,
     ) -> list[Trigger]:
-        """Take in rows in order of arrival; `devices` are the slots of theirs, `event` and `of` as in `Given`.
+        """Take in rows in order of arrival; `devices` and `residents` are the slots of theirs (-1: nobody is concerned),
+        `event` and `of` as in `Given`.
 
         `settle`: no row that was received before the latest of these will come any more.
         """
         if not self.operators:
             return []
         event = np.zeros(len(samples), np.int8) if event is None else event
-        of = np.full(len(samples), -1, np.int32) if of is None else of
-        triggers = self._hand_on(Given(samples, event, devices, of))
+        slots: dict[Scope, Ints] = {"device": devices, "resident": residents}
+        triggers = self._hand_on(Given(samples, event, devices, of), slots)
         for lane in self._lanes:
-            self._hold(lane, Given(samples, event, devices, of))
+            self._hold(lane, Given(samples, event, slots[lane.scope], of))
         if len(samples):
-            self._latest = max(self._latest, int(samples.received.max()))
+            latest = int(samples.received.max())
+            self._latest = max(self._latest, latest)
             if settle:
-                triggers += self._settle(int(samples.received.max()))
+                triggers += self._settle(latest)
         return triggers
 
-    def _hand_on(self, rows: Given) -> list[Trigger]:
+    def _hand_on(self, rows: Given, slots: Mapping[Scope, Ints]) -> list[Trigger]:
         """To those who want no order."""
         samples, triggers = rows.samples, list[Trigger]()
         wanted = [named.operator.concerns(samples, rows.event) for named in self._at_once]
         concerned = np.flatnonzero(np.any(wanted, axis=0)) if wanted else np.zeros(0, np.int64)
+        if not len(concerned):
+            return triggers
         first = np.zeros(len(samples), np.bool_)
         first[concerned] = self._seen.first(samples, rows.event, concerned)
         for named, mask in zip(self._at_once, wanted, strict=True):
             operator, since = named.operator, self._since.get(named.label, EARLIEST)
             fresh = (samples.ts >= samples.received - operator.wait_ms) & (samples.ts >= since)
-            here, slots = self._slots_of(operator.scope, rows, np.flatnonzero(mask & first & fresh))
+            slot = slots[operator.scope]
+            here = np.flatnonzero(mask & first & fresh & (slot >= 0))
             if len(here):
-                order = np.lexsort((samples.ts[here], slots))
-                given = rows.take(here[order])
-                given.slot = slots[order]
+                here = here[np.lexsort((samples.ts[here], slot[here]))]
+                given = rows.take(here)
+                given.slot = slot[here]
                 triggers += operator.step(given)
         return triggers
 
     def _hold(self, lane: "_Lane", rows: Given) -> None:
         """For those who want them in order."""
         samples = rows.samples
-        bits = np.zeros(len(samples), np.uint64)
-        for bit, named in enumerate(lane.operators):
-            bits |= named.operator.concerns(samples, rows.event).astype(np.uint64) << np.uint64(bit)
-        here = np.flatnonzero(bits)
+        concerned = [named.operator.concerns(samples, rows.event) for named in lane.operators]
+        bits = np.zeros(len(samples), lane.bits)
+        for bit, mask in enumerate(concerned):
+            bits |= mask.astype(lane.bits) << lane.bits(bit)
+        here = np.flatnonzero((bits != 0) & (rows.slot >= 0))
+        if not len(here):
+            return
         wrong_clock = (samples.flags[here] & Flag.WRONG_CLOCK) != 0
         if wrong_clock.any():  # its time does not tell that it came before
             first = np.ones(len(here), np.bool_)
             first[wrong_clock] = lane.seen.first(samples, rows.event, here[wrong_clock])
             here = here[first]
-        here, slots = self._slots_of(lane.scope, rows, here)
-        if len(here):
-            at = np.zeros(len(samples), np.int64)
-            at[here] = slots
-            lane.held.put(samples, rows.event, _of(rows), at, bits, here)
+        here = lane.held.put(samples, rows.event, rows.of, rows.slot, bits, here)
+        for bit, operator in lane.expecting:
+            if len(given := here[concerned[bit][here]]):
+                operator.expect(samples, rows.event, rows.slot, given)
 
     def windows(self, windows: Sequence[AccelerationWindow], devices: npt.NDArray[np.int64]) -> list[Trigger]:
         """Raw acceleration in order of arrival; `devices` are the slots of theirs."""
@@ -242,7 +265,7 @@ class Running:
                 continue
             given, wanted = settled
             for bit, named in enumerate(lane.operators):
-                concerned = (wanted & np.uint64(1 << bit)) != 0
+                concerned = (wanted & lane.bits(1 << bit)) != 0
                 if (since := self._since.get(named.label, EARLIEST)) > before:
                     concerned &= given.samples.ts >= since
                 if concerned.all():
@@ -250,15 +273,6 @@ class Running:
                 elif concerned.any():
                     triggers += named.operator.step(given.take(np.flatnonzero(concerned)))
         return triggers
-
-    def _slots_of(
-        self, scope: Scope, all_: Given, rows: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """The rows of `rows` that have a slot, and those slots: what nobody is concerned by concerns no resident."""
-        if scope == "device":
-            return rows, all_.slot[rows]
-        rows = rows[all_.samples.resident[rows] != 0]
-        return rows, self._add(all_.samples.resident[rows].astype(np.int64))
 
     def _add(self, residents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         capacity = self._slots["resident"].capacity
@@ -269,21 +283,38 @@ class Running:
 
 
 class _Lane:
-    """Ordered operators of one scope that wait equally long: bit i of what is wanted stands for `operators[i]`."""
+    """Ordered operators that wait equally long and read alike: bit i of what is wanted stands for `operators[i]`."""
 
-    def __init__(self, scope: Scope, wait_ms: int, operators: Sequence[Named]) -> None:
-        self.scope, self.operators = scope, tuple(operators)
-        self.held = Settled(wait_ms)
-        self.seen = Seen(wait_ms)
+    def __init__(self, alike: "_Alike", operators: Sequence[Named]) -> None:
+        self.scope, self.operators = alike.scope, tuple(operators)
+        self.bits: type[np.unsignedinteger[Any]] = next(
+            kind for kind in (np.uint8, np.uint16, np.uint32, np.uint64) if kind(0).nbytes * 8 >= len(operators)
+        )
+        self.held = Settled(alike.wait_ms, self.columns, positions=alike.positions is not False, wanted=self.bits)
+        self.seen = Seen(alike.wait_ms)
+        self.expecting = [(bit, one.operator) for bit, one in enumerate(operators) if isinstance(one.operator, Expects)]
         self.swept = EARLIEST
+
+    @property
+    def columns(self) -> Sequence[int]:
+        """Of the values, those that any of them reads."""
+        read = set[int]()
+        for named in self.operators:
+            read.update(named.operator.columns if isinstance(named.operator, ReadsFew) else range(len(METRICS)))
+        return sorted(read)
+
+
+class _Alike(NamedTuple):
+    scope: Scope
+    wait_ms: int
+    positions: bool | None
+    """None: they may read anything."""
 
 
 def _lanes(operators: Sequence[Named]) -> list[_Lane]:
-    alike: dict[tuple[Scope, int], list[Named]] = defaultdict(list)
+    lanes: dict[_Alike, list[Named]] = defaultdict(list)
     for named in operators:
-        alike[named.operator.scope, named.operator.wait_ms].append(named)
-    return [_Lane(scope, wait_ms, alike[scope, wait_ms]) for scope, wait_ms in alike]
-
-
-def _of(rows: Given) -> npt.NDArray[np.int32]:
-    return np.full(len(rows), -1, np.int32) if rows.of is None else rows.of
+        operator = named.operator
+        positions = operator.positions if isinstance(operator, ReadsFew) else None
+        lanes[_Alike(operator.scope, operator.wait_ms, positions)].append(named)
+    return [_Lane(alike, members) for alike, members in lanes.items()]

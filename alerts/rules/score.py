@@ -39,6 +39,8 @@ class WarningScore:
     section = "score"
     scope: Scope = "resident"
     ordered = True
+    columns = COLUMNS.tolist()
+    positions = False
 
     def __init__(self, name: str, rule: ScoreRule) -> None:
         self.name, self._own = name, rule
@@ -68,12 +70,18 @@ class WarningScore:
         return round(1000 * max(self._own.again_s, self._own.window_s))
 
     def concerns(self, samples: Samples, event: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:  # noqa: ARG002
-        return (samples.resident > 0) & ~np.isnan(samples.values[:, COLUMNS]).all(axis=1)
+        measured = samples.resident > 0
+        some = np.zeros(len(samples), np.bool_)
+        for column in COLUMNS.tolist():
+            values = samples.values[:, column]
+            some |= values == values  # noqa: PLR0124  # NaN is not
+        return measured & some
 
     def make_room(self, slots: int) -> None:
         self._state.make_room(slots)
         self._known.make_room(slots)
-        self._scale = np.concatenate([self._scale, np.ones(max(0, slots - len(self._scale)), np.int8)])
+        if slots > len(self._scale):
+            self._scale = np.concatenate([self._scale, np.ones(slots - len(self._scale), np.int8)])
 
     def tune(self, rules: Sequence[ScoreRule]) -> None:
         self._rules = list(rules)

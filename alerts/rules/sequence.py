@@ -56,6 +56,8 @@ class Sequence:
     section = "sequence"
     scope: Scope = "device"
     ordered = True
+    columns = ()
+    positions = False
 
     def __init__(self, name: str, rule: SequenceRule) -> None:
         self.name = name
@@ -80,11 +82,12 @@ class Sequence:
         return max(round(1000 * rule.within_s) for rule in self._rules)
 
     def concerns(self, samples: Samples, event: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:  # noqa: ARG002
-        return np.isin(event, self._events)
+        return np.isin(event, self._events) if event.any() else np.zeros(len(event), np.bool_)
 
     def make_room(self, slots: int) -> None:
         self._state.make_room(slots)
-        self._variant = np.concatenate([self._variant, np.zeros(max(0, slots - len(self._variant)), np.int16)])
+        if slots > len(self._variant):
+            self._variant = np.concatenate([self._variant, np.zeros(slots - len(self._variant), np.int16)])
 
     def tune(self, rules: Several[SequenceRule]) -> None:
         self._rules = list(rules)

@@ -1,16 +1,18 @@
 """Readings and events on their way to the operators that want them in order: held back until no earlier one can come.
 
-What is held is packed (about 70 bytes and 5 for each value) and lies in buckets by time of measurement, so that a row
-is sorted once, when its bucket is due, however many devices there are.
+What is held lies in a ring of columns in order of arrival (about 45 bytes a row, and 4 for each metric that is read).
+What is due is found by its time and sorted then, so that a row is moved once in and once out, however many devices.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from alerts.rules.operator import Given
-from homecare.samples import Samples
+from homecare.metrics import METRICS
+from homecare.samples import NO_TIME, Samples
 
 EARLIEST = -(2**62)
 SLACK_MS = 15_000
@@ -18,172 +20,240 @@ SLACK_MS = 15_000
 SET_BACK_MS = 3_600_000
 """Times of receipt that fall back by more than this mean that the host's clock was set right, not that data is late."""
 WIDTHS_MS = (1_000, 2_000, 5_000, 10_000, 30_000)
-"""Of a bucket: the widest that makes nobody wait more than a tenth longer; every one fits evenly into the last."""
+"""From one look for what is due to the next: the widest that makes nobody wait more than a sixth longer; every one fits
+evenly into the last."""
+GONE = np.iinfo(np.int64).min
+"""For a time, where the ring holds nothing any more."""
 
-_ROW = np.dtype(
-    [
-        ("slot", np.int32),
-        ("device", np.int32),
-        ("resident", np.int32),
-        ("ts", np.int64),
-        ("delay", np.int32),  # received - ts
-        ("boot", np.int32),
-        ("seq", np.int32),
-        ("of", np.int32),
-        ("part", np.int16),
-        ("flags", np.int16),
-        ("event", np.int8),
-        ("fix", np.int8),
-        ("measured", np.uint8),  # how many values there are
-        ("wanted", np.uint64),  # bit i: operator i of the group has a use for it
-        ("lat", np.float64),
-        ("lon", np.float64),
-        ("accuracy", np.float32),
-        ("speed", np.float32),
-    ]
-)
-_SAME = ("device", "resident", "boot", "seq", "part", "flags", "fix", "lat", "lon", "accuracy", "speed")
-
-
-class _Chunk:
-    """Packed rows in order of arrival; `column` and `value` hold the values of all rows, one row after the other."""
-
-    __slots__ = ("column", "rows", "value")
-
-    def __init__(
-        self, rows: npt.NDArray[np.void], column: npt.NDArray[np.int8], value: npt.NDArray[np.float32]
-    ) -> None:
-        self.rows, self.column, self.value = rows, column, value
+_SAME = {
+    "device": np.int32,
+    "resident": np.int32,
+    "boot": np.int32,
+    "seq": np.int32,
+    "part": np.int16,
+    "flags": np.int16,
+    "fix": np.int8,
+}
+_OWN = {"slot": np.int32, "ts": np.int64, "delay": np.int32, "event": np.int8}  # delay: from measured to received
+_POSITION = {"lat": np.float64, "lon": np.float64, "accuracy": np.float32, "speed": np.float32}
+_NAME = ("device", "boot", "seq", "part", "event")
 
 
 class Settled:
-    """Rows of one scope for operators that wait equally long. Heading, altitude and claimed time are not kept."""
+    """Rows of one scope for operators that wait equally long: of the values, `columns`, and `positions` or none. Heading, altitude and claimed time are not kept."""
 
-    def __init__(self, wait_ms: int) -> None:
+    def __init__(
+        self, wait_ms: int, columns: Sequence[int], *, positions: bool = True, wanted: npt.DTypeLike = np.uint64
+    ) -> None:
         self.wait_ms = wait_ms
-        self._width = max((width for width in WIDTHS_MS if 10 * width <= wait_ms), default=WIDTHS_MS[0])
-        self._buckets: dict[int, list[_Chunk]] = {}
-        self._latest = EARLIEST
         self.until = EARLIEST
         """All that was measured before this has been handed out."""
+        self._width = max((width for width in WIDTHS_MS if 6 * width <= wait_ms), default=WIDTHS_MS[0])
+        self._latest = EARLIEST
+        self._columns: list[int] = []
+        self._from_samples = [*_SAME, *(_POSITION if positions else ())]
+        kept = {**_SAME, **_OWN, **(_POSITION if positions else {}), "wanted": wanted}
+        self._ring = _Ring(kept)
+        self.read(columns)
+        self._of: dict[int, int] = {}
+        """By id: what a `cancel` takes back."""
+
+    def read(self, columns: Sequence[int]) -> None:
+        """These columns of the values are read from now on."""
+        new = [column for column in columns if column not in self._columns]
+        self._columns += new
+        self._ring.add_values(len(new))
 
     def __len__(self) -> int:
-        return sum(len(chunk.rows) for chunks in self._buckets.values() for chunk in chunks)
+        return int((self._ring["ts"] >= self.until).sum())
 
     def put(
         self,
         samples: Samples,
         event: npt.NDArray[np.int8],
-        of: npt.NDArray[np.int32],
+        of: npt.NDArray[np.int32] | None,
         slot: npt.NDArray[np.int64],
-        wanted: npt.NDArray[np.uint64],
+        wanted: npt.NDArray[np.unsignedinteger[Any]],
         rows: npt.NDArray[np.int64],
-    ) -> None:
-        """Take in `rows` of these, in order of arrival. What is too late, or older than what was handed out, is left out."""
+    ) -> npt.NDArray[np.int64]:
+        """Take in `rows` of these, in order of arrival. What is too late, or older than what was handed out, is left out;
+        returns the others.
+        """
         ts = samples.ts[rows]
-        rows = rows[(ts >= samples.received[rows] - self.wait_ms) & (ts >= self.until)]
+        delay = samples.received[rows] - ts
+        fresh = (delay <= self.wait_ms) & (ts >= self.until)
+        if not fresh.all():
+            rows, ts, delay = rows[fresh], ts[fresh], delay[fresh]
         if not len(rows):
-            return
-        bucket = samples.ts[rows] // self._width
-        if (bucket != bucket[0]).any():
-            order = np.argsort(bucket, kind="stable")
-            rows, bucket = rows[order], bucket[order]
-        packed, column, value = _packed(samples, event, of, slot, wanted, rows)
-        starts = np.flatnonzero(np.append(True, bucket[1:] != bucket[:-1]))
-        if len(starts) == 1:
-            self._buckets.setdefault(int(bucket[0]), []).append(_Chunk(packed, column, value))
-            return
-        ends = np.append(starts[1:], len(rows))
-        values = np.concatenate([[0], np.cumsum(packed["measured"], dtype=np.int64)])
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            first, last = values[start], values[end]
-            # Copies: a slice would keep the whole batch in memory as long as its latest row.
-            chunk = _Chunk(packed[start:end].copy(), column[first:last].copy(), value[first:last].copy())
-            self._buckets.setdefault(int(bucket[start]), []).append(chunk)
+            return rows
+        ring, whole = self._ring, len(rows) == len(samples)
+        ring.begin(len(rows))
+        for name in self._from_samples:
+            column = getattr(samples, name)
+            ring.write(name, column if whole else column[rows])
+        ring.write("slot", slot[rows])
+        ring.write("ts", ts)
+        ring.write("delay", delay)
+        ring.write("event", event[rows])
+        ring.write("wanted", wanted[rows])
+        for place, column in enumerate(self._columns):
+            ring.write_value(place, samples.values[:, column] if whole else samples.values[rows, column])
+        if of is not None:
+            for index in np.flatnonzero(of[rows] >= 0).tolist():
+                self._of[ring.next - len(rows) + index] = int(of[rows[index]])
+        return rows
 
     def heard_until(self, received: int) -> None:
         """All that was received before this has been put in."""
         if received < self._latest - SET_BACK_MS:
+            ts = self._ring["ts"]
+            ts[ts < self.until] = GONE
             self.until = min(self.until, self._edge(received))
             self._latest = received
         self._latest = max(self._latest, received)
 
-    def take(self) -> tuple[Given, npt.NDArray[np.uint64]] | None:
+    def take(self) -> tuple[Given, npt.NDArray[np.unsignedinteger[Any]]] | None:
         """What is settled since the last time, by slot and time, each row once, and who wants it; None: nothing."""
-        edge = self._edge(self._latest)
-        if edge <= self.until:
+        edge, before = self._edge(self._latest), self.until
+        if edge <= before:
             return None
         self.until = edge
-        due = sorted(bucket for bucket in self._buckets if bucket * self._width < edge)
-        if not due:
+        due = self._ring.between(before, edge)
+        if not len(due):
             return None
-        return _in_order([chunk for bucket in due for chunk in self._buckets.pop(bucket)])
+        given = self._in_order(due)
+        self._ring.forget(edge)
+        return given
 
     def _edge(self, received: int) -> int:
         return (received - self.wait_ms - SLACK_MS) // self._width * self._width
 
-
-def _packed(
-    samples: Samples,
-    event: npt.NDArray[np.int8],
-    of: npt.NDArray[np.int32],
-    slot: npt.NDArray[np.int64],
-    wanted: npt.NDArray[np.uint64],
-    rows: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    packed = np.empty(len(rows), _ROW)
-    for name in _SAME:
-        packed[name] = getattr(samples, name)[rows]
-    packed["slot"], packed["event"], packed["of"], packed["wanted"] = slot[rows], event[rows], of[rows], wanted[rows]
-    packed["ts"], packed["delay"] = samples.ts[rows], samples.received[rows] - samples.ts[rows]
-    values = samples.values[rows]
-    row, column = np.nonzero(~np.isnan(values))
-    packed["measured"] = np.bincount(row, minlength=len(rows))
-    return packed, column.astype(np.int8), values[row, column]
-
-
-def _in_order(chunks: Iterable[_Chunk]) -> tuple[Given, npt.NDArray[np.uint64]]:
-    chunks = list(chunks)
-    rows = np.concatenate([chunk.rows for chunk in chunks])
-    order = _order(rows)
-    place = np.full(len(rows), -1, np.int64)  # where each row as it came went; those that came again went nowhere
-    place[order] = np.arange(len(order))
-    samples = Samples.empty(len(order))
-    into = np.repeat(place, rows["measured"])
-    kept = into >= 0
-    column = np.concatenate([chunk.column for chunk in chunks])
-    value = np.concatenate([chunk.value for chunk in chunks])
-    samples.values[into[kept], column[kept]] = value[kept]
-    rows = rows[order]
-    for name in _SAME:
-        setattr(samples, name, rows[name].copy())
-    samples.ts = rows["ts"].copy()
-    samples.received = samples.ts + rows["delay"]
-    given = Given(samples, rows["event"].copy(), rows["slot"].astype(np.int64), rows["of"].copy())
-    return given, rows["wanted"].copy()
+    def _in_order(self, due: npt.NDArray[np.int64]) -> tuple[Given, npt.NDArray[np.unsignedinteger[Any]]]:
+        ring = self._ring
+        due = due[_order(ring, due)]
+        count = len(due)
+        values = np.full((count, len(METRICS)), np.nan, np.float32)
+        for place, column in enumerate(self._columns):
+            values[:, column] = ring.values[place][due]
+        nan, nan32 = np.broadcast_to(np.float64("nan"), count), np.broadcast_to(np.float32("nan"), count)
+        kept: dict[str, Any] = dict.fromkeys(("lat", "lon"), nan) | dict.fromkeys(
+            ("accuracy", "speed", "heading", "altitude"), nan32
+        )
+        kept |= {name: ring[name][due] for name in self._from_samples}
+        ts = ring["ts"][due]
+        claimed = np.broadcast_to(np.int64(NO_TIME), count)
+        samples = Samples(ts=ts, received=ts + ring["delay"][due], claimed=claimed, values=values, **kept)
+        of = None
+        if self._of:
+            ids = ring.ids(due)
+            of = np.fromiter((self._of.pop(id_, -1) for id_ in ids.tolist()), np.int32, count)
+            self._of = {id_: seq for id_, seq in self._of.items() if id_ >= ring.first}
+        return Given(samples, ring["event"][due], ring["slot"][due].astype(np.int64), of), ring["wanted"][due]
 
 
-def _order(rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+class _Ring:
+    """Columns of rows in order of arrival; a row's place is its id modulo the capacity, which grows by a quarter."""
+
+    def __init__(self, columns: dict[str, npt.DTypeLike]) -> None:
+        self.first = self.next = 0
+        """Ids from the oldest row that is held to the next that comes."""
+        self._start = 0
+        self._arrays = {name: np.zeros(0, dtype) for name, dtype in columns.items()}
+        self.values = np.zeros((0, 0), np.float32)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self._arrays[name]
+
+    @property
+    def _capacity(self) -> int:
+        return len(self._arrays["ts"])
+
+    def add_values(self, more: int) -> None:
+        """Room for so many metrics more; of the rows that are held, they are not known."""
+        self.values = np.concatenate([self.values, np.full((more, self._capacity), np.nan, np.float32)])
+
+    def begin(self, count: int) -> None:
+        """So many rows come: each column of theirs is to be written."""
+        need = self.next + count - self.first
+        if need > self._capacity:
+            self._grow(max(need, 1024, self._capacity * 5 // 4))
+        self._start = self.next % self._capacity
+        self.next += count
+
+    def write(self, name: str, data: npt.NDArray[Any]) -> None:
+        """A column of the rows that have come."""
+        self._put(self._arrays[name], data)
+
+    def write_value(self, place: int, data: npt.NDArray[np.float32]) -> None:
+        """A metric of the rows that have come."""
+        self._put(self.values[place], data)
+
+    def _put(self, array: npt.NDArray[Any], data: npt.NDArray[Any]) -> None:
+        room = self._capacity - self._start
+        if len(data) <= room:
+            array[self._start : self._start + len(data)] = data
+        else:
+            array[self._start :] = data[:room]
+            array[: len(data) - room] = data[room:]
+
+    def between(self, since: int, until: int) -> npt.NDArray[np.int64]:
+        """Where the rows are that were measured then, in order of arrival."""
+        ts = self._arrays["ts"]
+        found = np.flatnonzero((ts >= since) & (ts < until))
+        if not len(found):
+            return found
+        turn = int(np.searchsorted(found, self.first % self._capacity))
+        return np.concatenate([found[turn:], found[:turn]]) if turn else found
+
+    def forget(self, before: int) -> None:
+        """Nothing that was measured before this is needed any more."""
+        held = self._arrays["ts"] >= before
+        start = self.first % self._capacity
+        for piece, skipped in ((held[start:], 0), (held[:start], self._capacity - start)):
+            if len(piece) and piece[at := int(piece.argmax())]:
+                self.first += skipped + at
+                return
+        self.first = self.next
+
+    def ids(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The ids of the rows that are there."""
+        return self.first + (places - self.first) % self._capacity
+
+    def _grow(self, capacity: int) -> None:
+        ids = np.arange(self.first, self.next)
+        old, new = ids % max(self._capacity, 1), ids % capacity
+        for name, array in self._arrays.items():
+            larger = np.full(capacity, GONE, array.dtype) if name == "ts" else np.zeros(capacity, array.dtype)
+            larger[new] = array[old]
+            self._arrays[name] = larger
+        values = np.zeros((len(self.values), capacity), np.float32)
+        for larger, array in zip(values, self.values, strict=True):
+            larger[new] = array[old]
+        self.values = values
+
+
+def _order(ring: _Ring, due: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """By slot, time and the device's own count; without rows that came again (the first to come stays)."""
-    slot, ts = rows["slot"].astype(np.int64), rows["ts"].copy()
+    slot, ts = ring["slot"][due].astype(np.int64), ring["ts"][due]
     first, span = int(ts.min()), int(ts.max() - ts.min()) + 1
-    index_bits = len(rows).bit_length()
+    index_bits = len(due).bit_length()
     if (int(slot.max()) + 1) * span < 2 ** (62 - index_bits):
         # One number of slot, time and place: sorting numbers is faster than sorting places by them.
-        order = np.sort(((slot * span + (ts - first)) << index_bits) | np.arange(len(rows))) & ((1 << index_bits) - 1)
+        order = np.sort(((slot * span + (ts - first)) << index_bits) | np.arange(len(due))) & ((1 << index_bits) - 1)
     else:
         order = np.lexsort((ts, slot))
-    alike = (slot[order[1:]] == slot[order[:-1]]) & (ts[order[1:]] == ts[order[:-1]])
+    slot, ts = slot[order], ts[order]
+    alike = (slot[1:] == slot[:-1]) & (ts[1:] == ts[:-1])
     if not alike.any():
         return order
     # Of those of one slot and moment, which are few, the device's own count decides.
     places = np.flatnonzero(np.append(alike, False) | np.append(False, alike))
-    names = ("device", "boot", "seq", "part", "event")
-    few = order[places]
-    few = few[np.lexsort((*(rows[name][few] for name in reversed(names)), ts[few], slot[few]))]
-    order[places] = few
-    again = (slot[few[1:]] == slot[few[:-1]]) & (ts[few[1:]] == ts[few[:-1]])
-    for name in names:
-        again &= rows[name][few[1:]] == rows[name][few[:-1]]
+    few, slot, ts = order[places], slot[places], ts[places]
+    names = [ring[name][due[few]] for name in _NAME]
+    sorted_ = np.lexsort((*reversed(names), ts, slot))
+    order[places] = few[sorted_]
+    again = np.ones(max(len(few) - 1, 0), np.bool_)
+    for column in (slot, ts, *names):
+        again &= column[sorted_][1:] == column[sorted_][:-1]
     kept: npt.NDArray[np.int64] = np.delete(order, places[1:][again])
     return kept

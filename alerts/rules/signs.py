@@ -93,11 +93,8 @@ class Done:
     def _make(self, size: int) -> None:
         # Resident, since, until side by side: one look into memory for each row, not three.
         self._kept = np.zeros((size, 3), np.int64)
-
-    def make_room(self, residents: int) -> None:
-        """About as many places as there are people."""
-        if residents > len(self._kept):
-            self._make(1 << (residents - 1).bit_length())
+        self._came = 0
+        """How many were told that were not known."""
 
     def forget(self) -> None:
         """Days have changed."""
@@ -109,8 +106,20 @@ class Done:
         known: npt.NDArray[np.bool_] = (kept[:, 0] == resident) & (ts >= kept[:, 1]) & (ts < kept[:, 2])
         return known
 
-    def tell(self, resident: npt.NDArray[np.int32], since: npt.NDArray[np.int64], until: npt.NDArray[np.int64]) -> None:
-        """Each one's first sign of a day, and when that day ends; of several days, the last one given stays."""
+    def tell(
+        self, resident: npt.NDArray[np.int32], since: npt.NDArray[np.int64], until: npt.NDArray[np.int64], most: int
+    ) -> None:
+        """Each one's first sign of a day, and when that day ends; of several days, the last one given stays.
+
+        `most`: how many people there are; it takes about as many places as give a sign.
+        """
         place = resident & (len(self._kept) - 1)
+        self._came += int((self._kept[place, 0] != resident).sum())
+        if min(self._came, most) > len(self._kept):
+            kept = self._kept[self._kept[:, 0] != 0]
+            self._make(1 << (min(self._came, most) - 1).bit_length())
+            self._came = len(kept) + len(resident)
+            self._kept[kept[:, 0] & (len(self._kept) - 1)] = kept
+            place = resident & (len(self._kept) - 1)
         # A row is written whole: whoever comes last has all three.
         self._kept[place] = np.stack([resident.astype(np.int64), since, until], axis=1)

@@ -50,6 +50,8 @@ class Wandering:
     section = "wandering"
     scope: Scope = "resident"
     ordered = True
+    columns = ()
+    positions = True
 
     def __init__(self, rule: WanderingRule) -> None:
         self._known = Known()
