@@ -70,6 +70,7 @@ class Person(msgspec.Struct, frozen=True):
     """What is known of a contact. Quiet hours in minutes after midnight of `timezone`; home in WGS-84 degrees."""
 
     contact: str
+    name: str = ""
     role: str = "other"
     area: str | None = None
     timezone: str = "Asia/Shanghai"
@@ -108,6 +109,7 @@ class Circle(msgspec.Struct, frozen=True):
     """All an alert can reach at the moment `at`. Areas from its own upwards, channels of a contact in their order.
 
     `service`: what `assist` asks for. `lat`, `lon`: where the person was last, else their home; WGS-84 degrees.
+    `timezone`: of the alert's area.
     """
 
     kind: str
@@ -122,6 +124,7 @@ class Circle(msgspec.Struct, frozen=True):
     service: str | None = None
     lat: float | None = None
     lon: float | None = None
+    timezone: str = "Asia/Shanghai"
 
 
 class Recipient(msgspec.Struct, frozen=True):

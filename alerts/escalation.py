@@ -14,7 +14,8 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from alerts import meters, stops
-from alerts.circle import Circle, Recipient
+from alerts.circle import Recipient
+from alerts.circles import circle_rows, to_circle
 from alerts.policies import Page, next_page
 from alerts.store import one, rows, run, write_log
 from homecare.database import unavailable
@@ -25,8 +26,6 @@ from homecare.wakeups import Wakeups
 log = structlog.get_logger()
 POLL_S = 1.0
 MOST = 100
-NO_CASE = dict.fromkeys(("resident", "kind", "severity", "service", "at"))
-"""The query `circles` without a case that might be."""
 
 
 class Due(NamedTuple):
@@ -62,7 +61,7 @@ class Escalation:
                 async with db.pipeline(), db.transaction():
                     due = [Due(*row) for row in await rows(db, "claim_steps", {"most": MOST})]
                     open_ = [alert for alert in due if alert.state == "open"]
-                    circles = await self._circles(db, open_) if open_ else {}
+                    circles = await circle_rows(db, [alert.alert for alert in open_], self._kinds) if open_ else {}
                     for alert in due:
                         if alert.state == "open":
                             await self._take(db, alert, circles[alert.alert])
@@ -85,8 +84,8 @@ class Escalation:
         """`found`: the alert's row of the query `circles`, where it was read before."""
         try:
             async with db.transaction():
-                found = found or (await self._circles(db, [due]))[due.alert]
-                circle = msgspec.convert(found._asdict(), Circle)
+                found = found or (await circle_rows(db, [due.alert], self._kinds))[due.alert]
+                circle = to_circle(found)
                 if circle.severity == "critical" and circle.kind not in ("sos", "fall"):
                     await run(db, "end_quiet", {"alert": due.alert})
                 page = next_page(circle, due.policy, due.step, due.round, due.age_s)
@@ -98,10 +97,6 @@ class Escalation:
             log.error("step_failed", alert=str(due.alert), problem=str(error), kind=type(error).__name__)
             meters.FAILURES.labels("escalation").inc()
             await run(db, "postpone", {"alert": due.alert})
-
-    async def _circles(self, db: AsyncConnection, due: list[Due]) -> dict[UUID, Any]:
-        values = {"alerts": [d.alert for d in due], "kinds": list(self._kinds), **NO_CASE}
-        return {row.id: row for row in await rows(db, "circles", values)}
 
     async def _write(self, db: AsyncConnection, alert: Any, page: Page) -> None:
         wanted: list[tuple[Recipient, int, Any]] = [(recipient, page.step, None) for recipient in page.recipients]

@@ -149,15 +149,17 @@ def next_page(circle: Circle, chosen: str | None, step: int, round_: int, age_s:
 
 
 def preview(circle: Circle, at: datetime) -> Iterator[Planned]:
-    """Who would be called, step by step, if it began at `at` (aware) and nobody answered; ends with the first repeat that calls nobody new."""
+    """Who would be called, step by step, if it began at `at` (aware) and nobody answered.
+
+    Ends with the repeat that pages the operators furthest up: from then on nothing new comes, but what the hour brings.
+    """
+    levels = sum(area.operators for area in circle.areas)
     chosen: str | None = None
     step, round_, age_s = 0, 0, 0.0
-    seen: set[Recipient] = set()
     for _ in range(PREVIEW_MOST):
         page = next_page(msgspec.structs.replace(circle, at=at), chosen, step, round_, age_s)
         yield Planned(at, page)
-        if page.reason == "repeat" and seen.issuperset(page.recipients):
+        if page.reason == "repeat" and page.round >= levels:
             return
-        seen.update(page.recipients)
         chosen, step, round_ = page.policy.id, page.step, page.round
         at, age_s = at + timedelta(seconds=page.delay_s), age_s + page.delay_s

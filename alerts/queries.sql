@@ -184,6 +184,9 @@ cross join lateral (
                       -- Whoever lives further north or south than that is no nearer by the great circle either.
                       or (x.watch_group and abs(x.lat - coalesce(c.lat, r.lat)) * 110000 <= aims.radius_m))) as contacts) all_of
 
+-- name: channel_kinds
+select coalesce(array_agg(distinct kind), '{}') from channel
+
 -- name: page
 -- One row of the outbox per recipient. One who has not yet received this step's message, or waits for the end of their quiet
 -- hours, gets that one sooner instead of a second: nothing piles up behind a dead endpoint. `until`: not before their quiet
