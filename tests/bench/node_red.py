@@ -150,7 +150,7 @@ async def _flow(site: Site, folder: Path, broker: Broker, url: str) -> AsyncIter
             following = group.create_task(follow(), name="node-red")
             async with asyncio.timeout(STARTS_WITHIN_S):
                 await ready.wait()
-            yield Consumer(process.pid, progress)
+            yield Consumer((process.pid,), progress)
             following.cancel()
     finally:
         if process.returncode is None:

@@ -32,9 +32,9 @@ Progress = Callable[[], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A contender that is ready: its process, and its word on how far it is."""
+    """A contender that is ready: its processes, and their word on how far they are."""
 
-    pid: int
+    pids: tuple[int, ...]
     progress: Progress
 
 
@@ -45,7 +45,7 @@ class Turn:
     messages: int
     seconds: float
     cpu_s: float
-    """Of the contender's process."""
+    """Of the contender's processes."""
     published: int
     """In the whole run: what must be in the database afterwards."""
 
@@ -60,7 +60,7 @@ async def drive(site: Site, broker: Broker, consumer: Consumer, seconds: float, 
 
     async def look() -> int:
         done = await consumer.progress()
-        looks.append((time.monotonic(), done, cpu_seconds(consumer.pid)))
+        looks.append((time.monotonic(), done, sum(map(cpu_seconds, consumer.pids))))
         return done
 
     options = {"devices": 10_000, "backlog": BACKLOG, "seconds": seconds + SWING_S} | options
@@ -97,16 +97,19 @@ def cpu_seconds(pid: int) -> float:
 
 
 @asynccontextmanager
-async def watched(process: HomecareProcess) -> AsyncIterator[Consumer]:
-    """The product's `ingest`, by its own metrics."""
+async def watched(*processes: HomecareProcess) -> AsyncIterator[Consumer]:
+    """The product's `ingest`, or its shards together, by their own metrics."""
     async with aiohttp.ClientSession() as http:
 
-        async def progress() -> int:
+        async def done(process: HomecareProcess) -> int:
             async with http.get(process.url + "/metrics") as answer:
                 found = DONE.search(await answer.read())
             return int(float(found[1])) if found else 0
 
-        yield Consumer(process.pid, progress)
+        async def progress() -> int:
+            return sum(await asyncio.gather(*map(done, processes)))
+
+        yield Consumer(tuple(process.pid for process in processes), progress)
 
 
 @asynccontextmanager
@@ -137,7 +140,7 @@ async def rival(module: str, broker: Broker, url: str) -> AsyncIterator[Consumer
                 raise RuntimeError(f"the contender {module} did not start")
         async with asyncio.TaskGroup() as group:
             following = group.create_task(follow(), name=module)
-            yield Consumer(process.pid, progress)
+            yield Consumer((process.pid,), progress)
             following.cancel()
     finally:
         if process.returncode is None:

@@ -1,6 +1,6 @@
 /* The load generator: contract-shaped telemetry at QoS 1 over one MQTT 3.1.1 connection of the loopback interface.
  *
- *   publish port=N user=U password=P devices=N [area=990101] [boot=1] [seconds=S] [messages=N] [rate=N] [samples=1]
+ *   publish port=N user=U password=P devices=N [area=990101] [other=AREA] [boot=1] [seconds=S] [messages=N] [rate=N] [samples=1]
  *           [window=2000] [backlog=N]
  *
  * Message i is device (i mod devices)'s next one: device names are bench-0000000 and on, `seq` counts up, `ts` is the
@@ -102,7 +102,7 @@ static long dealt_with(long known) {
 }
 
 int main(int count, char **given) {
-    const char *area = option(count, given, "area", "990101");
+    const char *area = option(count, given, "area", "990101"), *other = option(count, given, "other", area);
     long devices = atol(option(count, given, "devices", "0")), boot = atol(option(count, given, "boot", "1"));
     long most = atol(option(count, given, "messages", "0")), window = atol(option(count, given, "window", "2000"));
     long backlog = atol(option(count, given, "backlog", "0")), samples = atol(option(count, given, "samples", "1"));
@@ -137,7 +137,7 @@ int main(int count, char **given) {
                              ts + i - (samples - 1), 60 + (d + seq) % 40, 94 + (d + seq) % 6, 30 + d % 70);
             b += sprintf(b, samples > 1 ? "}]}" : "}");
             last[d] = samples > 1 ? ts + samples : ts;
-            sprintf(topic, "care/v1/%s/bench-%07ld/telemetry", area, d);
+            sprintf(topic, "care/v1/%s/bench-%07ld/telemetry", d % 2 ? other : area, d);
             size_t length = (size_t)(b - body);
             p = text(header(p, 0x32, 2 + strlen(topic) + 2 + length), topic);
             long id = sent % 65535 + 1;

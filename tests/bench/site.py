@@ -19,15 +19,16 @@ from tests.services.postgres import TimescaleServer
 from tests.services.postgres_programs import TimescalePrograms, timescale_folder
 from tests.services.processes import Processes
 
-AREA = "990101"
+AREA, OTHER_AREA = "990101", "990104"
+"""Of two shards each has one."""
 SECRET_KEY = "a secret of the bench, 32 characters at least"
 FILL = """
-    insert into area (code, level, name_zh, name_en) values ('990101', 'village', '示例村', 'Sample Village')
-        on conflict do nothing;
+    insert into area (code, level, name_zh, name_en)
+        select code, 'village', '示例村', 'Sample Village' from unnest(array['990101', '{other}']) code on conflict do nothing;
     insert into resident (id, area, name)
         select 'R-' || lpad(n::text, 7, '0'), '990101', '示例·甲' || n from generate_series(0, {people} - 1) n;
     insert into device (id, area, kind, interval_s)
-        select 'bench-' || lpad(n::text, 7, '0'), '990101', 'handset', 60 from generate_series(0, {devices} - 1) n;
+        select 'bench-' || lpad(n::text, 7, '0'), case n % 2 when 1 then '{other}' else '990101' end, 'handset', 60 from generate_series(0, {devices} - 1) n;
     insert into wearing (device, resident, since)
         select device.key, resident.key, '2020-01-01'
         from device join resident on right(device.id, 7) = right(resident.id, 7);
@@ -38,18 +39,22 @@ FILL = """
 class Site:
     """The machine's services for one run of the bench."""
 
-    def __init__(self, directory: Path, databases: Databases) -> None:
+    def __init__(self, directory: Path, databases: Databases, *, anyway: bool = False) -> None:
+        """`anyway`: measure even what this machine is too small for."""
         self.directory = directory
         self.databases = databases
+        self.anyway = anyway
         self.publisher = compile_publisher(directory)
         self._numbers = count(1)
 
-    def make_directory(self, name: str, *, devices: int, people: int | None = None) -> str:
-        """A migrated database with so many devices, the first `people` of them worn; its name, for `database`."""
+    def make_directory(self, name: str, *, devices: int, people: int | None = None, other: str = AREA) -> str:
+        """A migrated database with so many devices, the first `people` of them worn, every second one in the area `other`;
+        its name, for `database`.
+        """
         url = self.databases.create_database(name)
         migrate(url)
         with psycopg.connect(url, autocommit=True) as db:
-            db.execute(FILL.format(devices=devices, people=devices if people is None else people).encode())
+            db.execute(FILL.format(devices=devices, people=devices if people is None else people, other=other).encode())
         self.databases.seal_database(name)
         return name
 
@@ -108,19 +113,19 @@ class Site:
 
 
 @contextlib.contextmanager
-def open_site() -> Iterator[Site]:
-    """All that is needed, started. Raises ServiceMissing with the reason where something cannot be had."""
+def open_site(*, anyway: bool = False) -> Iterator[Site]:
+    """All that is needed, started; `anyway` as in `Site`. Raises ServiceMissing with the reason where something cannot be had."""
     with tempfile.TemporaryDirectory(prefix="homecare-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o755)
         if given_database_url():
-            yield Site(directory, GivenServer(given_database_url()))
+            yield Site(directory, GivenServer(given_database_url()), anyway=anyway)
             return
         programs = TimescalePrograms(timescale_folder(), directory / "timescale")
         programs.options += ("track_commit_timestamp=on", "track_wal_io_timing=on", "max_wal_size=4GB")
         server = TimescaleServer(programs)
         try:
             server.start()
-            yield Site(directory, server)
+            yield Site(directory, server, anyway=anyway)
         finally:
             server.remove()
