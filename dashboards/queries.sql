@@ -259,6 +259,21 @@ where (area in (select area_within(%(area)s))
   and id < %(before)s
 order by id desc limit %(most)s
 
+-- Letters that nobody got.
+
+-- name: dead_letters
+select * from dead_letter
+where area in (select area_within(%(area)s)) or (%(at_root)s and area is null)
+order by created_at desc limit %(most)s
+
+-- name: replay_letter
+select notification_replay(id, %(actor)s, %(how)s) as outcome from dead_letter
+where id = %(letter)s and (area in (select area_within(%(area)s)) or (%(at_root)s and area is null))
+
+-- name: dismiss_letter
+select notification_dismiss(id, %(actor)s, %(how)s, %(reason)s) as outcome from dead_letter
+where id = %(letter)s and (area in (select area_within(%(area)s)) or (%(at_root)s and area is null))
+
 -- Contacts.
 
 -- name: contact_within

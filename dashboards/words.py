@@ -62,7 +62,13 @@ ATTEMPTS = {
     "failed": _("No answer"),
     "gone": _("Address is gone"),
 }
-CHANNELS = {"webhook": _("webhook"), "console": _("console")}
+CHANNELS = {
+    "webhook": _("webhook"),
+    "email": _("e-mail"),
+    "apprise": _("messenger"),
+    "device": _("own device"),
+    "console": _("console"),
+}
 WAYS = {
     "page": _("on the page"),
     "api": _("by the API"),
@@ -94,6 +100,8 @@ ACTIONS = {
     "command.sent": _("Device was asked"),
     "command.replied": _("Device answered"),
     "channel.disabled": _("Channel disabled"),
+    "notification.replayed": _("Undelivered message sent again"),
+    "notification.dismissed": _("Undelivered message put aside"),
     "audit.repaired": _("Mended by the self-check"),
     "drill.told": _("Drill: first contact and device asked"),
     "drill.result": _("Drill: what came of it"),
