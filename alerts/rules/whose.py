@@ -5,11 +5,12 @@ import numpy.typing as npt
 
 from alerts.rules.slots import Slots
 
+UNSAID = -1
 _RESIDENT = np.int64(0xFFFF_FFFF)
 
 
 class Whose:
-    """Variants by slot of devices and of residents; 0, the pack, of whom nothing was said."""
+    """Variants by slot of devices and of residents; 0, the pack, of devices of which nothing was said."""
 
     def __init__(self, devices: Slots, residents: Slots) -> None:
         self._devices, self._residents = devices, residents
@@ -21,7 +22,7 @@ class Whose:
     def devices(self, slots: npt.NDArray[np.int64], variant: npt.NDArray[np.int16]) -> bool:
         """It holds for these devices; returns whether that is news."""
         self._device = _with_room(self._device, self._devices.capacity)
-        news = bool((self._device[slots] != variant).any())
+        news = bool((np.maximum(self._device[slots], 0) != variant).any())
         self._device[slots] = variant
         self.differ |= news
         return news
@@ -29,9 +30,10 @@ class Whose:
     def residents(self, slots: npt.NDArray[np.int64], variant: npt.NDArray[np.int16]) -> bool:
         """It holds for these residents; returns whether that is news."""
         self._resident = _with_room(self._resident, self._residents.capacity)
-        news = bool((self._resident[slots] != variant).any())
+        was = self._resident[slots]
+        news = bool((was != variant).any())
         self._resident[slots] = variant
-        self.differ |= news
+        self.differ |= bool((np.maximum(was, 0) != variant).any())
         return news
 
     def people(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
@@ -39,19 +41,18 @@ class Whose:
         person = keys & _RESIDENT
         variant = _of(self._device, self._devices.find(keys - person))
         somebody = np.flatnonzero(person)
-        slot = self._residents.find(person[somebody])
+        own = _of(self._resident, self._residents.find(person[somebody]))
         # Of whom nothing was said yet, what holds where the device stands.
-        known = slot >= 0
-        variant[somebody[known]] = _of(self._resident, slot[known])
-        return variant
+        variant[somebody[own != UNSAID]] = own[own != UNSAID]
+        return np.maximum(variant, 0)
 
 
 def _of(variants: npt.NDArray[np.int16], slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
-    found = np.zeros(len(slots), np.int16)
+    found = np.full(len(slots), UNSAID, np.int16)
     there = (slots >= 0) & (slots < len(variants))
     found[there] = variants[slots[there]]
     return found
 
 
 def _with_room(variants: npt.NDArray[np.int16], slots: int) -> npt.NDArray[np.int16]:
-    return np.concatenate([variants, np.zeros(max(0, slots - len(variants)), np.int16)])
+    return np.concatenate([variants, np.full(max(0, slots - len(variants)), UNSAID, np.int16)])
