@@ -100,6 +100,7 @@ ACTIONS = {
     "command.sent": _("Device was asked"),
     "command.replied": _("Device answered"),
     "channel.disabled": _("Channel disabled"),
+    "channel.rotated": _("Secret renewed"),
     "notification.replayed": _("Undelivered message sent again"),
     "notification.dismissed": _("Undelivered message put aside"),
     "audit.repaired": _("Mended by the self-check"),

@@ -20,3 +20,31 @@ select
     (select count(*) from log where log.alert = %(alert)s) as log_lines,
     (select count(*) from quarantine) as quarantined
 from alert left join escalation on escalation.alert = alert.id where alert.id = %(alert)s
+
+-- name: dead_letters
+-- The oldest first, of one area and all below it (NULL: everywhere).
+select * from dead_letter where %(area)s::text is null or area in (select area_within(%(area)s))
+order by created_at limit %(most)s
+
+-- name: replay_letter
+select notification_replay(%(id)s, 'system', 'command')
+
+-- name: dismiss_letter
+select notification_dismiss(%(id)s, 'system', 'command', %(reason)s)
+
+-- name: webhooks_of
+-- A contact's webhooks; no row at all where there is no such contact.
+select k.id, k.rank, substring(k.address from '^[^:]+://[^/?#]+') as endpoint,
+    case when k.previous_secret_until > clock_timestamp() then k.previous_secret_until end as rotating_until
+from contact c left join channel k on k.contact = c.id and k.kind = 'webhook' where c.id = %(contact)s order by k.rank
+for update of c
+
+-- name: rotate_secret
+-- The old one goes on signing beside the new one; where it is to end at once, it is forgotten.
+update channel set secret = %(secret)s,
+    previous_secret = case when %(overlap_h)s > 0 then secret end,
+    previous_secret_until = case when %(overlap_h)s > 0 then clock_timestamp() + make_interval(hours => %(overlap_h)s) end
+where id = %(channel)s
+
+-- name: record
+insert into log (actor, action, detail) values ('system', %(action)s, %(detail)s)
