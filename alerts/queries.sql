@@ -179,7 +179,9 @@ cross join lateral (
 cross join lateral (
     select own.contacts || aims.contacts
         || array(select s.contact from rota_shift s where s.rota = any(aims.rotas))
-        || array(select x.id from contact x where x.area = any(up.codes)
+        || array(select x.id from contact x
+                 -- Nobody is looked for who is not meant: most policies name theirs.
+                 where (cardinality(aims.roles) > 0 or c.service is not null or aims.radius_m > 0) and x.area = any(up.codes)
                  and (x.role = any(aims.roles) or c.service = any(x.services)
                       -- Whoever lives further north or south than that is no nearer by the great circle either.
                       or (x.watch_group and abs(x.lat - coalesce(c.lat, r.lat)) * 110000 <= aims.radius_m))) as contacts) all_of
