@@ -174,11 +174,11 @@ class Stage:
             await fleet.ended()
         records = list(ledger.read(fleet.ledger))
         sent, acknowledged = keys_of(records, "sent"), keys_of(records, "acknowledged")
-        by_backend = set(self.recorder.acknowledged)
+        by_backend = self.acknowledged_by_backend()
         if broker_may_lose:
             await self.settle(lambda: self.recorder.outstanding == 0 and time.time() - self.recorder.last > 2)
             verdict.notes["lost_in_broker"] = len(acknowledged - self.stored().keys())
-            acknowledged = set(self.recorder.acknowledged)
+            acknowledged = self.acknowledged_by_backend()
         else:
             await self.settle(lambda: acknowledged <= self.recorder.acknowledged.keys())
         rows = self.stored()
@@ -187,6 +187,10 @@ class Stage:
         verdict.twice = sum(times - 1 for times in rows.values())
         verdict.unknown = len(rows.keys() - sent)
         return verdict
+
+    def acknowledged_by_backend(self) -> set[Key]:
+        """Of this repetition's messages; copies of the last one's may still be coming."""
+        return {key for key in self.recorder.acknowledged if key[1] == self.boot}
 
     @contextlib.asynccontextmanager
     async def fleet(self, faults: str, rate: float, seconds: float) -> AsyncIterator["RunningFleet"]:
