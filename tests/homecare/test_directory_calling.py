@@ -232,3 +232,10 @@ def test_the_preview_says_who_would_be_called(
 def test_a_time_of_day_is_the_next_there_is(at: str, expected: str) -> None:
     now = datetime(2026, 11, 21, 15, 0, 30, tzinfo=UTC)  # 23:00:30 in Shanghai
     assert _moment(at, ZoneInfo("Asia/Shanghai"), now) == datetime.fromisoformat(expected)
+
+
+def test_the_documentations_example_goes_in(plain_database_url: str, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/calling.md").read_text("utf-8")
+    example = msgspec.json.decode(text.split("```json\n")[1].split("```")[0])
+    areas = [{**AREA, "code": "520201"}]
+    assert run_import(plain_database_url, {"areas": areas, **example}, tmp_path)["policies"] == {"added": 1}
