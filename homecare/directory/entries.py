@@ -12,6 +12,7 @@ from homecare.devices import DeviceKind
 from homecare.directory.fields import (
     AreaCode,
     Clock,
+    Clock,
     Entry,
     Id,
     Language,
@@ -212,6 +213,24 @@ class RuleOverride(Entry, frozen=True):
             raise ValueError("area, resident: expected exactly one of the two")
 
 
+class Drill(Entry, frozen=True):
+    """When the households of an area and below are drilled, by its clock: from `day` of every month on, between two hours.
+
+    `per_minute`: households told in a minute at most; `answer_hours`: until a household is listed. `day` null: no longer.
+    """
+
+    area: AreaCode
+    day: Annotated[int, Meta(ge=1, le=28)] | None
+    begins: Clock = "10:00"
+    ends: Clock = "17:00"
+    per_minute: Annotated[int, Meta(ge=1, le=600)] = 6
+    answer_hours: Annotated[float, Meta(ge=1, le=168)] = 24
+
+    def __post_init__(self) -> None:
+        if self.begins >= self.ends:
+            raise ValueError("ends: expected a time after begins")
+
+
 class Directory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A whole file, in the order it is written to the database."""
 
@@ -226,6 +245,7 @@ class Directory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     places: list[Place] = []
     orders: list[Order] = []
     overrides: list[RuleOverride] = []
+    drills: list[Drill] = []
 
 
 KINDS = Directory.__struct_fields__

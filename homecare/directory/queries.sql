@@ -248,6 +248,23 @@ on conflict (area, resident, rule, field) do update set value = excluded.value, 
 where rule_override.value is distinct from excluded.value
 returning xmax = 0 as added
 
+-- name: put_drill
+insert into drill_schedule (area, day, begins, ends, per_minute, answer_s)
+values (%(area)s, %(day)s, %(begins)s::time, %(ends)s::time, %(per_minute)s, %(answer_hours)s * 3600)
+on conflict (area) do update
+set day = excluded.day, begins = excluded.begins, ends = excluded.ends, per_minute = excluded.per_minute, answer_s = excluded.answer_s
+where (drill_schedule.day, drill_schedule.begins, drill_schedule.ends, drill_schedule.per_minute, drill_schedule.answer_s)
+    is distinct from (excluded.day, excluded.begins, excluded.ends, excluded.per_minute, excluded.answer_s)
+returning xmax = 0 as added
+
+-- name: remove_drill
+delete from drill_schedule where area = %(area)s returning area
+
+-- name: drills
+select area, day, to_char(begins, 'HH24:MI') as begins, to_char(ends, 'HH24:MI') as ends, per_minute,
+    answer_s::double precision / 3600 as answer_hours
+from drill_schedule order by area
+
 -- name: remove_override
 delete from rule_override
 where area is not distinct from %(area)s and rule = %(rule)s and field = %(field)s

@@ -22,6 +22,7 @@ from homecare.directory.entries import (
     Contact,
     Device,
     Directory,
+    Drill,
     Operator,
     Place,
     Resident,
@@ -74,6 +75,7 @@ class _Import:
             "operators": self._operator,
             "orders": self._rules.order,
             "overrides": self._rules.override,
+            "drills": self._drill,
         }
         counts: dict[str, Counter[Outcome]] = {}
         for kind in KINDS:
@@ -206,6 +208,11 @@ class _Import:
         if given.startswith("$7$"):
             return given
         return stored if stored and verify_password(given, stored) else hash_password(given)
+
+    def _drill(self, drill: Drill) -> Outcome:
+        if drill.day is None:
+            return "removed" if self._run("remove_drill", area=drill.area) else "unchanged"
+        return self._upsert("put_drill", **msgspec.structs.asdict(drill))
 
     def _operator(self, operator: Operator) -> Outcome:
         rows = self._run("password_of_operator", login=operator.login)

@@ -63,6 +63,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "places": ("resident", "name", "watch", "points", "radius_m", "by"),
     "orders": ("resident", "what", "by", "at", "until"),
     "overrides": ("area", "resident", "rule", "field", "value", "by"),
+    "drills": ("area", "day", "begins", "ends", "per_minute", "answer_hours"),
 }
 REQUIRED: dict[str, frozenset[str]] = {
     "areas": frozenset({"code", "level", "name_zh"}),
@@ -76,6 +77,7 @@ REQUIRED: dict[str, frozenset[str]] = {
     "places": frozenset({"resident", "name", "watch", "points"}),
     "orders": frozenset({"resident", "what", "by", "at"}),
     "overrides": frozenset({"rule", "field", "value"}),
+    "drills": frozenset({"area", "day"}),
 }
 KEYS: dict[str, tuple[str, ...]] = {
     "areas": ("code",),
@@ -84,6 +86,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "places": ("resident", "name", "watch"),
     "orders": ("resident", "what", "at"),
     "overrides": ("area", "resident", "rule", "field"),
+    "drills": ("area",),
 } | dict.fromkeys(("residents", "contacts", "devices", "rotas", "policies"), ("id",))
 """What makes two rows speak of the same entry."""
 LISTS = ("conditions", "kinds", "services", "days")
