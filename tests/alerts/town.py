@@ -40,9 +40,9 @@ TRIGGER = """
 class Town:
     """Residents `R-n`, whose contact of a rank has webhooks in the order given."""
 
-    def __init__(self, db: AsyncConnection, secret_key: str) -> None:
+    def __init__(self, db: AsyncConnection, secret_key: str, *, people: int = 0, triggers: int = 0) -> None:
         self.db, self._vault = db, Vault(secret_key)
-        self._people = self._triggers = 0
+        self.people, self._triggers = people, triggers
 
     async def found(self) -> None:
         """Its areas and operators."""
@@ -50,9 +50,9 @@ class Town:
 
     async def settle(self, homes: Sequence[Sequence[Sequence[str]]]) -> list[str]:
         """New residents: for each, for each rank, the webhooks' addresses. Their ids."""
-        first = self._people + 1
-        self._people += len(homes)
-        await self.db.execute(PEOPLE, {"first": first, "last": self._people})
+        first = self.people + 1
+        self.people += len(homes)
+        await self.db.execute(PEOPLE, {"first": first, "last": self.people})
         rows = [
             (first + n, rank, place, address)
             for n, contacts in enumerate(homes)
@@ -62,10 +62,11 @@ class Town:
         people, ranks, places, addresses = (list(column) for column in zip(*rows, strict=True))
         values = {"people": people, "ranks": ranks, "places": places, "addresses": addresses}
         await self.db.execute(CONTACTS, {**values, "secret": self._vault.seal(new_secret())})
-        return [f"R-{number}" for number in range(first, self._people + 1)]
+        return [f"R-{number}" for number in range(first, self.people + 1)]
 
     async def agree(self, *delays_s: float, ranks: int = 1, repeat_s: int = 3600) -> None:
-        """The area's policy: after each delay the next rank, round and round."""
+        """The area's policy, whatever it was before: after each delay the next rank, round and round."""
+        await self.db.execute("delete from policy")
         await self.db.execute("insert into policy (id, area, repeat_s) values ('p', '990100', %s)", [repeat_s])
         for number, delay_s in enumerate(delays_s, 1):
             values = {"step": number, "delay_s": delay_s, "rank": 1 + (number - 1) % ranks}

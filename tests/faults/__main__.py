@@ -20,13 +20,15 @@ from tests.services.inventory import given_database_url
 
 OUTPUT = Path(__file__).parents[2] / "build/faults.json"
 TIMES, LONG_TIMES = 20, 3
-QUICK = Plan(rate=1000, seconds=4, outage_s=3, cut_s=3)
+QUICK = Plan(rate=1000, seconds=4, outage_s=3, cut_s=3, alerts_outage_s=6)
 
 
 def main() -> int:
     """Status 0 where nothing was lost, nothing twice and every promise kept; 1: not so; 2: it cannot run here."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--only", action="append", choices=list(SCENARIOS), help="this one alone; may be given again")
+    parser.add_argument(
+        "--only", action="append", choices=["alerts", *SCENARIOS], help="this alone; may be given again"
+    )
     parser.add_argument("--times", type=int, help=f"repetitions; {TIMES}, or {LONG_TIMES} of what takes over 30 s")
     parser.add_argument("--rate", type=float, default=5000, help="messages a second")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the moments at which things break")
@@ -46,7 +48,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="homecare-faults-", ignore_cleanup_errors=True) as name:
             Path(name).chmod(0o755)
             with open_machine(Path(name)) as machine:
-                for scenario in given.only or SCENARIOS:
+                for scenario in chosen(given.only):
                     try:
                         asyncio.run(repeat(machine, scenario, plan, times, given.seed, report))
                     except Impossible as impossible:
@@ -59,6 +61,12 @@ def main() -> int:
     given.output.write_bytes(msgspec.json.format(msgspec.json.encode({"metrics": report.metrics()}), indent=2) + b"\n")
     sys.stdout.write(report.table() + "\n")
     return 0 if report.all_kept() else 1
+
+
+def chosen(only: list[str] | None) -> list[str]:
+    """Names of scenarios; `alerts` stands for all of those."""
+    wanted = only or list(SCENARIOS)
+    return [name for name in SCENARIOS if name in wanted or ("alerts" in wanted and name.startswith("alerts_"))]
 
 
 async def repeat(machine: Machine, name: str, plan: Plan, times: int | None, seed: int, report: Report) -> None:

@@ -4,10 +4,17 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tests.faults import alerts_check
 from tests.faults.stage import Verdict
 
-NEVER = frozenset(
+NEVER = alerts_check.NEVER | frozenset(
     {
+        "points_not_reached",
+        "change_not_passed",
+        "set_back_unseen",
+        "steps_too_soon",
+        "steps_after_answer",
+        "answers_lost",
         "missing",
         "twice",
         "unknown",
@@ -22,7 +29,13 @@ NEVER = frozenset(
     }
 )
 """Must be 0, in all repetitions together."""
-AT_MOST: Mapping[str, float] = {"ended_within_s": 10, "recovered_within_s": 10, "outstanding_at_most": 20_000}
+AT_MOST: Mapping[str, float] = {
+    "ended_within_s": 10,
+    "recovered_within_s": 10,
+    "resumed_within_s": 10,
+    "outstanding_at_most": 20_000,
+    **alerts_check.AT_MOST,
+}
 AT_LEAST: Mapping[str, float] = {"good_throughput": 0.9, "told": 1}
 """The worst repetition counts."""
 

@@ -8,17 +8,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from random import Random
+from typing import Any, Generic, TypeVar
 
 import psycopg
 
 from tests.bench.numbers import resident_bytes
+from tests.faults import alerts, alerts_clock
+from tests.faults.alerts_stage import AlertsStage, on_machine
 from tests.faults.buttons import with_buttons
 from tests.faults.full_disk import fill_disk, on_small_disk
 from tests.faults.poison import with_poison
 from tests.faults.stage import Machine, Plan, Stage, Verdict
 
 Fault = Callable[[Stage, Verdict], Awaitable[None]]
-Setting = Callable[[Machine, Plan, Random], AbstractAsyncContextManager[Stage]]
+On = TypeVar("On", Stage, AlertsStage)
+Setting = Callable[[Machine, Plan, Random], AbstractAsyncContextManager[On]]
 
 
 def usual(machine: Machine, plan: Plan, random: Random) -> AbstractAsyncContextManager[Stage]:
@@ -26,12 +30,12 @@ def usual(machine: Machine, plan: Plan, random: Random) -> AbstractAsyncContextM
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(Generic[On]):
     """`long`: one run takes more than 30 s, so it is repeated 3 times and not 20."""
 
-    play: Callable[[Stage], Awaitable[Verdict]]
+    play: Callable[[On], Awaitable[Verdict]]
+    stage: Setting[On]
     long: bool = False
-    stage: Setting = usual
 
 
 async def nothing(_stage: Stage, _verdict: Verdict) -> None:
@@ -144,20 +148,28 @@ def _without_broker(fault: Fault) -> Callable[[Stage], Awaitable[Verdict]]:
     return lambda stage: with_buttons(stage, lambda: stage.play(fault, broker_may_lose=True))
 
 
-SCENARIOS: Mapping[str, Scenario] = {
-    "kill_ingest": Scenario(_in_the_midst(kill_ingest)),
-    "stop_ingest": Scenario(_in_the_midst(stop_ingest)),
-    "kill_postgres": Scenario(_in_the_midst(kill_postgres)),
-    "stop_postgres": Scenario(_in_the_midst(stop_postgres, longer_s=lambda s: s.plan.outage_s), long=True),
-    "full_disk": Scenario(_in_the_midst(fill_disk, longer_s=lambda _: 4.0), stage=on_small_disk),
-    "kill_broker": Scenario(_without_broker(kill_broker)),
-    "wipe_broker": Scenario(_without_broker(wipe_broker)),
-    "cut_broker": Scenario(_in_the_midst(cut_broker, longer_s=lambda s: s.plan.cut_s), long=True),
-    "cut_database": Scenario(_in_the_midst(cut_database, longer_s=lambda s: s.plan.cut_s), long=True),
-    "delivered_100_times": Scenario(_sent_so("duplicates=100", slower=100)),
-    "reversed": Scenario(_sent_so("reorder=50,duplicates")),
-    "clocks_ahead": Scenario(_sent_so("skew=3600,duplicates")),
-    "clocks_behind": Scenario(_sent_so("skew=-86400,duplicates")),
-    "poison": Scenario(with_poison, long=True),
+SCENARIOS: Mapping[str, Scenario[Any]] = {
+    "kill_ingest": Scenario(_in_the_midst(kill_ingest), usual),
+    "stop_ingest": Scenario(_in_the_midst(stop_ingest), usual),
+    "kill_postgres": Scenario(_in_the_midst(kill_postgres), usual),
+    "stop_postgres": Scenario(_in_the_midst(stop_postgres, longer_s=lambda s: s.plan.outage_s), usual, long=True),
+    "full_disk": Scenario(_in_the_midst(fill_disk, longer_s=lambda _: 4.0), on_small_disk),
+    "kill_broker": Scenario(_without_broker(kill_broker), usual),
+    "wipe_broker": Scenario(_without_broker(wipe_broker), usual),
+    "cut_broker": Scenario(_in_the_midst(cut_broker, longer_s=lambda s: s.plan.cut_s), usual, long=True),
+    "cut_database": Scenario(_in_the_midst(cut_database, longer_s=lambda s: s.plan.cut_s), usual, long=True),
+    "delivered_100_times": Scenario(_sent_so("duplicates=100", slower=100), usual),
+    "reversed": Scenario(_sent_so("reorder=50,duplicates"), usual),
+    "clocks_ahead": Scenario(_sent_so("skew=3600,duplicates"), usual),
+    "clocks_behind": Scenario(_sent_so("skew=-86400,duplicates"), usual),
+    "poison": Scenario(with_poison, usual, long=True),
+    "alerts_kill_points": Scenario(alerts.kill_points, on_machine, long=True),
+    "alerts_instances": Scenario(alerts.instances, on_machine),
+    "alerts_random_kills": Scenario(alerts.random_kills, on_machine, long=True),
+    "alerts_database_stopped": Scenario(alerts.database_stopped, on_machine, long=True),
+    "alerts_clock_set": Scenario(alerts_clock.clock_set, alerts_clock.on_faked_clock),
+    "alerts_summer_time": Scenario(alerts_clock.summer_time, alerts_clock.on_faked_clock),
+    "alerts_answer_races": Scenario(alerts.answer_races, on_machine),
+    "alerts_flood": Scenario(alerts.flood, on_machine),
 }
 """In the order in which they run."""

@@ -40,12 +40,13 @@ class Impossible(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of it: `rate` messages/s for `seconds`, `outage_s` for what is away for a while."""
+    """How much of it: `rate` messages/s for `seconds`, `outage_s` for what is away for a while, `alerts_outage_s` where steps are due meanwhile."""
 
     rate: float = 5000
     seconds: float = 6.0
     outage_s: float = 60.0
     cut_s: float = 30.0
+    alerts_outage_s: float = 300.0
 
 
 @dataclass(slots=True)
@@ -174,11 +175,11 @@ class Stage:
             await fleet.ended()
         records = list(ledger.read(fleet.ledger))
         sent, acknowledged = keys_of(records, "sent"), keys_of(records, "acknowledged")
-        by_backend = self.acknowledged_by_backend()
+        by_backend = set(self.recorder.acknowledged)
         if broker_may_lose:
             await self.settle(lambda: self.recorder.outstanding == 0 and time.time() - self.recorder.last > 2)
             verdict.notes["lost_in_broker"] = len(acknowledged - self.stored().keys())
-            acknowledged = self.acknowledged_by_backend()
+            acknowledged = set(self.recorder.acknowledged)
         else:
             await self.settle(lambda: acknowledged <= self.recorder.acknowledged.keys())
         rows = self.stored()
@@ -187,10 +188,6 @@ class Stage:
         verdict.twice = sum(times - 1 for times in rows.values())
         verdict.unknown = len(rows.keys() - sent)
         return verdict
-
-    def acknowledged_by_backend(self) -> set[Key]:
-        """Of this repetition's messages; copies of the last one's may still be coming."""
-        return {key for key in self.recorder.acknowledged if key[1] == self.boot}
 
     @contextlib.asynccontextmanager
     async def fleet(self, faults: str, rate: float, seconds: float) -> AsyncIterator["RunningFleet"]:
