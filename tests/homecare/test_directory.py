@@ -355,3 +355,51 @@ def test_error_in_a_table_of_the_rules_names_the_line(tmp_path: Path, name: str,
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=said):
         files.read(tmp_path / name)
+
+
+ROBOT = "wecombot://0123456789abcdef-token"
+WAYS = {**CONTACT, "channels": [{"kind": "apprise", "address": ROBOT}, {"kind": "email", "address": "x@example.org"}]}
+
+
+def test_an_address_with_tokens_is_kept_sealed_and_comes_out_only_when_asked_for(
+    plain_database_url: str, tmp_path: Path
+) -> None:
+    run_import(plain_database_url, {"contacts": [WAYS]}, tmp_path)
+    ((address, sealed),) = rows(plain_database_url, "select address, secret from channel where kind = 'apprise'")
+    assert address.startswith("wecombot://\N{HORIZONTAL ELLIPSIS}")
+    assert "token" not in address
+    assert VAULT.open(sealed) == ROBOT
+    assert run_import(plain_database_url, {"contacts": [WAYS]}, tmp_path) == {"contacts": {"unchanged": 1}}
+    for vault, there in ((None, False), (VAULT, True)):
+        exported = store.export_directory(plain_database_url, vault)
+        for out in (tmp_path / "out.json", tmp_path / "tables"):
+            files.write(out, exported)
+            again = store.import_directory(plain_database_url, files.read(out), VAULT)
+            assert set(again["contacts"]) == {"unchanged"}
+        assert (ROBOT in (tmp_path / "out.json").read_text()) is there
+    ((still,),) = rows(plain_database_url, "select secret from channel where kind = 'apprise'")
+    assert still == sealed
+    other = {**WAYS, "channels": [{"kind": "apprise", "address": ROBOT + "2"}, WAYS["channels"][1]]}
+    assert run_import(plain_database_url, {"contacts": [other]}, tmp_path) == {"contacts": {"changed": 1}}
+    ((now, before),) = rows(plain_database_url, "select secret, previous_secret from channel where kind = 'apprise'")
+    assert (VAULT.open(now), before) == (ROBOT + "2", None)
+
+
+@pytest.mark.parametrize(
+    ("channel", "said"),
+    [
+        ({"kind": "email", "address": "nobody"}, "address: expected an address like name@example.org"),
+        ({"kind": "email", "address": "a@b.org\nBcc: c@d.org"}, "address: expected an address like"),
+        ({"kind": "device", "address": "a b"}, "address: expected a device's id"),
+        ({"kind": "device", "address": "H-1?do=explode"}, "address: expected a device's id"),
+        ({"kind": "webhook", "address": "ftp://example.org", "secret": SECRET}, "address: expected a URL like https"),
+        ({"kind": "apprise", "address": "no address"}, "address: expected a URL with its tokens"),
+        ({"kind": "apprise", "address": "wecombot://\N{HORIZONTAL ELLIPSIS}01"}, "address: expected the whole URL"),
+        ({"kind": "email", "address": "a@b.org", "secret": SECRET}, "secret: only a webhook has one"),
+    ],
+)
+def test_a_channels_address_is_what_its_kind_expects(
+    plain_database_url: str, tmp_path: Path, channel: dict[str, str], said: str
+) -> None:
+    with pytest.raises(InputError, match=rf"contacts\[0\] \(C-1\): channel 1, {said}"):
+        run_import(plain_database_url, {"contacts": [{**CONTACT, "channels": [channel]}]}, tmp_path)

@@ -55,6 +55,8 @@ def test_a_missing_setting_is_named(name: str, monkeypatch: pytest.MonkeyPatch) 
         ("HOMECARE_MQTT_RECEIVE_MAXIMUM", "70000"),
         ("HOMECARE_WEBHOOK_ALLOW_NETWORKS", "127.0.0.1/8"),
         ("HOMECARE_LOG_LEVEL", "loud"),
+        ("HOMECARE_SMTP_URL", "http://care:pw-that-must-not-show@mail.example.org"),
+        ("HOMECARE_SMTP_URL", "smtps://care:must-not-show/pw@mail.example.org:465"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line_without_its_value(
@@ -70,3 +72,15 @@ def test_a_wrong_setting_is_named_in_one_line_without_its_value(
 
 def test_secrets_do_not_show_in_the_settings_themselves() -> None:
     assert "must-not-show" not in repr(load_settings())
+
+
+def test_mail_needs_a_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().smtp_url.get_secret_value() == ""
+    monkeypatch.setenv("HOMECARE_SMTP_URL", "smtps://care:pw-that-must-not-show@mail.example.org")
+    for sender in ("", "care", "care@example.org, more@example.org"):
+        monkeypatch.setenv("HOMECARE_SMTP_SENDER", sender)
+        with pytest.raises(SettingsError, match="HOMECARE_SMTP_SENDER: must be an address") as caught:
+            load_settings()
+        assert "must-not-show" not in str(caught.value)
+    monkeypatch.setenv("HOMECARE_SMTP_SENDER", "care@example.org")
+    assert load_settings().smtp_sender == "care@example.org"
