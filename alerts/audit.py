@@ -7,7 +7,7 @@ that the database never sees, so that even who owns the database cannot rewrite 
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool
 
+from homecare.chain import Finding, Head, Line, check_chain
 from homecare.database import load_queries, unavailable
 from homecare.errors import DatabaseUnavailable
 from homecare.tasks import retry
@@ -25,15 +26,6 @@ SEAL_AFTER_S = 3600.0
 """Rows this old are sealed: no transaction takes as long, so none with a smaller id can still come."""
 EVERY_S = 600.0
 AT_ONCE = 10_000
-
-
-class Finding(NamedTuple):
-    """Something that should not be. `what` is one of changed, removed, unchained, cut_off, added, reordered, seal_broken."""
-
-    what: str
-    chain: str
-    place: int
-    id: int | None
 
 
 @dataclass(slots=True)
@@ -47,26 +39,6 @@ class Verdict:
     seals: int = 0
     sealed_rows: int = 0
     findings: list[Finding] = field(default_factory=list)
-
-
-class Line(NamedTuple):
-    """One row of the log as it is to be hashed; `detail` is salt and detail, None where erased."""
-
-    id: int
-    chain: str
-    place: int
-    line: str
-    detail: bytes | None
-    detail_hash: bytes
-    hash: bytes
-
-
-class Head(NamedTuple):
-    """Where a chain ends by `log_chain`."""
-
-    chain: str
-    place: int
-    hash: bytes
 
 
 class Seal(NamedTuple):
@@ -89,29 +61,6 @@ def make_seal(key: bytes, before: bytes, number: int, first_id: int, last_id: in
     """The seal of rows `first_id`..`last_id`, which also covers the seal before it."""
     words = f"{number}.{first_id}.{last_id}.{rows}".encode()
     return hmac.digest(key, before + b"." + words + b"." + digest, "sha256")
-
-
-def check_chain(lines: list[Line], head: Head | None) -> Iterator[Finding]:
-    """One whole chain, by place."""
-    before, place = b"", 0
-    for line in lines:
-        place += 1
-        if line.place != place:
-            yield Finding("removed" if line.place > place else "added", line.chain, place, None)
-            place = line.place
-            # What follows is checked against what its own neighbour says, so that one gap is one finding.
-            before = line.hash
-            continue
-        erased = line.detail is None
-        detail_whole = erased or hashlib.sha256(line.detail or b"").digest() == line.detail_hash
-        if not detail_whole or hashlib.sha256(before + line.line.encode()).digest() != line.hash:
-            yield Finding("changed", line.chain, line.place, line.id)
-        before = line.hash
-    last = lines[-1] if lines else None
-    if head is None:
-        yield Finding("unchained", lines[0].chain, 0, None)
-    elif last is None or (last.place, last.hash) != (head.place, head.hash):
-        yield Finding("cut_off", head.chain, last.place if last else 0, last.id if last else None)
 
 
 async def verify(db: AsyncConnection, key: bytes) -> Verdict:

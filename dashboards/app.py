@@ -14,7 +14,20 @@ from starlette.types import ASGIApp
 
 from dashboards.api import create_api
 from dashboards.headers import Guarded
-from dashboards.pages import alert, fleet, health, link, login, outbox, queue, residents, stream
+from dashboards.pages import (
+    alert,
+    asking,
+    fleet,
+    health,
+    link,
+    login,
+    outbox,
+    precision,
+    queue,
+    report,
+    residents,
+    stream,
+)
 from dashboards.services import Services, services
 from dashboards.sessions import MAY_NOT_ACT, NOT_FROM_OUR_PAGE, SignInFirst
 from homecare.errors import DatabaseUnavailable, HomecareError
@@ -22,7 +35,7 @@ from homecare.errors import DatabaseUnavailable, HomecareError
 log = structlog.get_logger()
 MOST_BODY = 64 * 1024
 STATIC = Path(__file__).parent / "static"
-PAGES = (login, queue, stream, alert, residents, fleet, outbox, link, health)
+PAGES = (login, queue, stream, alert, report, residents, asking, precision, fleet, outbox, link, health)
 
 
 def create_app(uses: Services) -> ASGIApp:

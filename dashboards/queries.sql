@@ -287,3 +287,64 @@ where c.id = %(id)s and (c.area in (select area_within(%(area)s)) or exists (
 insert into notification (type, channel_kind, channel, contact)
 select 'test', kind, id, contact from channel where contact = %(id)s and disabled_at is null order by rank
 returning id, channel_kind
+
+-- What devices are asked. A device is theirs by its own area, or by who wears it.
+
+-- name: hold_alert
+select from alert where id = %(alert)s for no key update
+
+-- name: device_to_ask
+select d.key from device d
+where d.id = %(device)s and d.revoked_at is null and (d.area in (select area_within(%(area)s)) or exists (
+    select from wearing w join resident r on r.key = w.resident
+    where w.device = d.key and w.until is null and r.area in (select area_within(%(area)s))))
+
+-- name: ask_device
+-- No row: the same request was made before.
+insert into command (device, name, args, expires_at, created_by, request_key, alert)
+values (%(key)s, %(name)s, %(args)s, clock_timestamp() + make_interval(secs => %(expires_s)s), %(actor)s, %(request_key)s, %(alert)s)
+on conflict (device, created_by, request_key) where request_key is not null do nothing returning id
+
+-- name: asked_before
+select id, name, args, alert from command where device = %(key)s and created_by = %(actor)s and request_key = %(request_key)s
+
+-- name: asked_of_resident
+select c.id, c.created_at, c.name, c.args, c.expires_at, c.created_by, c.created_name, c.alert, c.attempts, c.sent_at, c.replied_at,
+    c.result, c.error, c.device_id, c.state
+from command_shown c join wearing w on w.device = c.device and w.until is null
+where w.resident = %(key)s and c.created_at >= w.since order by c.created_at desc limit %(most)s
+
+-- name: asked_of_device
+select c.id, c.created_at, c.name, c.args, c.expires_at, c.created_by, c.created_name, c.alert, c.attempts, c.sent_at, c.replied_at,
+    c.result, c.error, c.device_id, c.state
+from command_shown c join device d on d.key = c.device
+where d.id = %(device)s and (d.area in (select area_within(%(area)s)) or exists (
+    select from wearing w join resident r on r.key = w.resident
+    where w.device = d.key and w.until is null and r.area in (select area_within(%(area)s))))
+  and (%(after)s::uuid is null or (c.created_at, c.id) < (select created_at, id from command where id = %(after)s))
+order by c.created_at desc, c.id desc limit %(most)s
+
+-- name: asked
+select c.id, c.created_at, c.name, c.args, c.expires_at, c.created_by, c.created_name, c.alert, c.attempts, c.sent_at, c.replied_at,
+    c.result, c.error, c.device_id, c.state
+from command_shown c join device d on d.key = c.device
+where c.id = %(id)s and d.id = %(device)s and (d.area in (select area_within(%(area)s)) or exists (
+    select from wearing w join resident r on r.key = w.resident
+    where w.device = d.key and w.until is null and r.area in (select area_within(%(area)s))))
+
+-- How right the rules were.
+
+-- name: rule_precision
+select * from rule_precision(%(area)s, %(at_root)s, %(since)s)
+
+-- The proof of one case.
+
+-- name: chain_head
+select chain, place, hash from log_chain where chain = %(chain)s
+
+-- name: chain_lines
+select id, chain, place, log_line(log) as line, salt || convert_to(detail::text, 'UTF8') as detail, detail_hash, hash
+from log where chain = %(chain)s and place <= %(most)s order by place
+
+-- name: last_seal
+select number, sealed_at, last_id from log_seal order by number desc limit 1

@@ -97,8 +97,10 @@ ACTIONS = {
     "escalation.skipped": _("Step passed over: nobody to call now"),
     "escalation.deferred": _("Told after their quiet hours"),
     "escalation.gap": _("Nobody on duty"),
+    "command.asked": _("Somebody wants something of the device"),
     "command.sent": _("Device was asked"),
     "command.replied": _("Device answered"),
+    "command.expired": _("Device did not answer in time"),
     "channel.disabled": _("Channel disabled"),
     "channel.rotated": _("Secret renewed"),
     "notification.replayed": _("Undelivered message sent again"),
@@ -120,6 +122,60 @@ REOPENED = {
     "declined": _("who had it cannot go"),
     "not_well": _("they need help after all"),
 }
+MILESTONES = {
+    "received": _("Received"),
+    "told": _("First told"),
+    "acknowledged": _("Acknowledged"),
+    "arrived": _("Somebody there"),
+    "closed": _("Closed"),
+}
+FINDINGS = {
+    "changed": _("a row was changed"),
+    "removed": _("rows are missing"),
+    "added": _("a row was put in"),
+    "cut_off": _("its end is missing"),
+    "unchained": _("its end is not known"),
+}
+CHARTS = {
+    "heart_rate": _("Heart rate, /min"),
+    "spo2": _("Oxygen saturation, %%"),
+    "blood_pressure": _("Blood pressure, mmHg"),
+    "temperature": _("Body temperature, °C"),
+    "glucose": _("Blood glucose, mmol/L"),
+    "respiratory_rate": _("Respiratory rate, /min"),
+    "weight": _("Weight, kg"),
+}
+COMMANDS = {
+    "locate": _("Locate"),
+    "ring": _("Ring"),
+    "call": _("Call"),
+    "test": _("Test"),
+    "set_interval": _("Set interval"),
+}
+COMMAND_STATES = {
+    "waiting": _("waiting to be sent"),
+    "sent": _("sent, no answer yet"),
+    "answered": _("done"),
+    "refused": _("the device says no"),
+    "expired": _("NO ANSWER in time"),
+}
+TO_DO = {
+    "sos": _("Call them at once. If nobody answers, go there; if they are hurt or unwell, call 120."),
+    "fall": _("Call them at once. If nobody answers, go there. Do not pull them up if they are hurt: call 120."),
+    "assist": _("Call them and ask what they need."),
+    "vital": _("Call them and ask how they are. With chest pain, short breath or confusion, call 120."),
+    "change": _("Call or visit them today, and ask what is different."),
+    "score": _("Call them and ask how they are; have the village doctor look at them today."),
+    "silence": _("Call them, and ask whether the device is on, charged and within reach."),
+    "routine": _("Call them. If nobody answers, look in on them."),
+    "place": _("Call them. If nobody answers, look for them where they were last."),
+    "wander": _("Go to where they were last and bring them home; take somebody along."),
+    "battery": _("Ask them to charge the device, or charge it for them."),
+    "device": _("Look at the device: charger, plug, whether it is worn."),
+    "home": _("Call them. With smoke or gas: everybody out, call 119, touch no switch."),
+    "outage": _("Nobody there can call for help now. Look in on those who live alone."),
+}
+"""What who was called is asked to do, by kind of alert. 120 and 119: ambulance and fire service."""
 REJECTIONS = {
     "too_large": _("Too large"),
     "not_utf8": _("Not UTF-8"),
@@ -147,5 +203,11 @@ VOCABULARY: dict[str, dict[str, str]] = {
     "sex": SEXES,
     "action": ACTIONS,
     "reopened": REOPENED,
+    "milestone": MILESTONES,
+    "finding": FINDINGS,
+    "chart": CHARTS,
+    "command": COMMANDS,
+    "command_state": COMMAND_STATES,
+    "to_do": TO_DO,
     "rejection": REJECTIONS,
 }

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from dashboards.api import alerts, contacts, devices, problems, residents
+from dashboards.api import alerts, commands, contacts, devices, problems, residents
 from dashboards.services import Services
 
 PROBLEMS = {
@@ -29,7 +29,7 @@ def create_api(uses: Services) -> FastAPI:
     )
     api.state.services = uses
     problems.install(api)
-    for part in (alerts, residents, devices, contacts):
+    for part in (alerts, residents, devices, commands, contacts):
         api.include_router(part.router)
 
     @api.get("/docs", include_in_schema=False)

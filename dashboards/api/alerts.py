@@ -4,8 +4,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from starlette.responses import Response
 
-from dashboards import cases
+from dashboards import cases, scaip
 from dashboards.api.models import Acknowledgement, Alert, Confirmation, Happened, Page, Remark, Resolution, State
 from dashboards.api.paging import Cursor, Most, cursor, number_before
 from dashboards.api.problems import not_found
@@ -47,6 +48,18 @@ async def alert(uses: Uses, viewer: ReadsAlerts, alert_id: UUID) -> Alert:
     found = await _find(uses, viewer, alert_id)
     await uses.store.record(viewer.actor, "alert.viewed", alert=found.id, how=viewer.how)
     return Alert.of(found)
+
+
+@router.get(
+    "/{alert_id}/scaip",
+    summary="One alert as a SCAIP-coded message",
+    response_class=Response,
+    responses={200: {"content": {scaip.MEDIA_TYPE: {}}}},
+)
+async def as_scaip(uses: Uses, viewer: ReadsAlerts, alert_id: UUID) -> Response:
+    found = await _find(uses, viewer, alert_id)
+    await uses.store.record(viewer.actor, "alert.viewed", alert=found.id, how=viewer.how, form="scaip")
+    return Response(scaip.encode(found), media_type=scaip.MEDIA_TYPE)
 
 
 @router.post("/{alert_id}/acknowledge", summary="Somebody has it: escalation stops")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dashboards import cases, people
+from dashboards import cases, downlink, people
 from dashboards.charts import draw, draw_rolled_up, track
 from dashboards.services import Uses
 from dashboards.sessions import SignedIn
@@ -48,6 +48,7 @@ async def resident_page(request: Request, uses: Uses, viewer: SignedIn, resident
         contacts=await people.contacts_of(uses.store, resident),
         devices=await people.devices_of(uses.store, resident),
         readings=await people.latest_of(uses.store, resident),
+        asked=await downlink.asked_of_resident(uses.store, resident),
         alerts=await cases.resident_alerts(uses.store, viewer, resident.id),
         tile_url=uses.tile_url,
     )

@@ -48,3 +48,9 @@ where id = %(channel)s
 
 -- name: record
 insert into log (actor, action, detail) values ('system', %(action)s, %(detail)s)
+
+-- name: area_known
+select exists (select from area where code = %(area)s)
+
+-- name: rule_precision
+select * from rule_precision(%(area)s::text, false, %(since)s)

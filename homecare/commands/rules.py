@@ -1,6 +1,7 @@
-"""`homecare rules show|set|unset`: the rule pack as it holds for an area or a resident, and where it differs there."""
+"""`homecare rules show|set|unset|precision`: the rules as they hold for an area or a resident, and how right they turned out to be."""
 
 import getpass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -13,7 +14,9 @@ from homecare.overrides import CheckOverrides
 if TYPE_CHECKING:
     from alerts.rules.pack import Pack
     from homecare.overrides import Override
+    from homecare.precision import RuleOutcomes
 
+COLUMNS = "{:<32}{:>8}{:>8}{:>6}{:>7}{:>11}{:>7}{:>11}{:>6}{:>11}"
 app = typer.Typer(no_args_is_help=True, help="The rules as they hold for an area or a resident.")
 
 AreaOption = Annotated[str, typer.Option(help="Code of the area: it and all below it.")]
@@ -135,6 +138,46 @@ def _change(rule: str, values: dict[str, Any], area: str, resident: str, by: str
     outcomes = change_overrides(database_url(), entries, checker())
     for entry, outcome in zip(entries, outcomes, strict=True):
         print(f"{rule} {entry.field}: {outcome}")
+
+
+@app.command()
+def precision(
+    area: AreaOption = "",
+    since: Annotated[str, typer.Option(help="First day, like 2026-11-01 (UTC); 90 days back if left out.")] = "",
+) -> None:
+    """What people said the alerts of each rule were, by its versions. Precision: true, of true and false."""
+    try:
+        first = datetime.fromisoformat(since) if since else datetime.now(UTC) - timedelta(days=90)
+    except ValueError:
+        raise InputError(f"--since {since}: expected a day like 2026-11-01") from None
+    found = _outcomes(area or None, first if first.tzinfo else first.replace(tzinfo=UTC))
+    print(
+        COLUMNS.format(
+            "rule", "version", "alerts", "true", "false", "technical", "drill", "cancelled", "open", "precision"
+        )
+    )
+    for one in found:
+        share = "-" if one.precision is None else f"{one.precision:.0%}"
+        figures = (one.hits, one.true, one.false, one.technical, one.drill, one.cancelled, one.undecided)
+        print(COLUMNS.format(one.rule, one.version, *figures, share))
+
+
+def _outcomes(area: str | None, since: datetime) -> "list[RuleOutcomes]":
+    """InputError where there is no such area."""
+    import psycopg
+    from psycopg.rows import class_row
+
+    from homecare.database import check_database, load_queries, unavailable
+    from homecare.precision import RuleOutcomes
+
+    url, sql = database_url(), load_queries("homecare.commands")
+    check_database(url)
+    with unavailable(), psycopg.connect(url, autocommit=True) as db:
+        known = db.execute(sql["area_known"].encode(), {"area": area}).fetchone()
+        if area is not None and known != (True,):
+            raise InputError(f"area {area}: there is no such area")
+        with db.cursor(row_factory=class_row(RuleOutcomes)) as cursor:
+            return cursor.execute(sql["rule_precision"].encode(), {"area": area, "since": since}).fetchall()
 
 
 def _value(text: str) -> Any:

@@ -63,7 +63,7 @@ def ask(url: str, name: str, args: dict[str, Any] | None = None, seconds: float 
 async def test_a_device_does_what_it_is_asked_once_and_answers(town: str, broker: Broker, processes: Processes) -> None:
     await processes.start("alerts")
     async with handset(broker) as device:
-        asked = {
+        asked: dict[str, tuple[dict[str, Any], str]] = {
             "locate": ({}, "answered"),
             "ring": ({}, "answered"),
             "call": ({"number": "010-00000000"}, "answered"),
