@@ -45,6 +45,14 @@ class FakedPrograms(WheelPrograms):
         return [*line[:at], "env", *faked, *line[at:]]
 
 
+def find_library() -> Path:
+    """libfaketime's. Raises Impossible."""
+    found = list(Path(os.environ.get("HOMECARE_TEST_LIBFAKETIME", "/")).glob(LIBRARY))
+    if not found:
+        raise Impossible("libfaketime is not installed (Debian: apt-get install libfaketime)")
+    return found[0]
+
+
 def set_clock(file: Path, offset_s: float) -> None:
     """Seconds ahead of the true time."""
     new = file.with_suffix(".new")
@@ -56,13 +64,11 @@ def set_clock(file: Path, offset_s: float) -> None:
 @asynccontextmanager
 async def on_faked_clock(machine: Machine, plan: Plan, random: Random) -> AsyncIterator[AlertsStage]:
     """A server and processes whose clock `set_clock` sets. Raises Impossible."""
-    found = list(Path(os.environ.get("HOMECARE_TEST_LIBFAKETIME", "/")).glob(LIBRARY))
-    if not found:
-        raise Impossible("libfaketime is not installed (Debian: apt-get install libfaketime)")
+    library = find_library()
     clock = clock_file(machine.directory)
     set_clock(clock, 0)
     environment = {
-        "LD_PRELOAD": str(found[0]),
+        "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
