@@ -130,6 +130,44 @@ async def test_who_sleeps_is_not_told_of_what_somebody_has_taken_on(
     assert deferred == {"state": "dropped", "last_error": "alert.acknowledged"}
 
 
+async def test_who_declines_waits_for_nobody_who_sleeps(
+    village: Village, db: AsyncConnection, database_url: str
+) -> None:
+    await village.add("C-1", **await quiet_now(db))
+    awake, last = await village.add("C-2"), await village.add("C-3")
+    await village.policy({"contact": "C-1"}, {"contact": "C-3"})
+    await db.execute("insert into step_target (policy, step, n, contact) values ('p', 1, 2, 'C-2')")
+    async with running(database_url) as service:
+        await service.broker.send(village.says("low_battery"))
+        await awake.wait(1)
+        shown = await row(db, "select id, next_to from alert_shown")
+        assert shown["next_to"] == [{"name": "Sample C-3", "role": "family", "operators": False}]
+        assert await village.answer("alert_decline", shown["id"], "C-2") == "declined"
+        await db.execute("notify homecare_escalation")
+        await last.wait(1)
+    assert await rows(db, PENDING) == [{"contact": "C-1"}]
+
+
+async def test_the_pages_say_whom_the_next_step_means(village: Village, db: AsyncConnection, database_url: str) -> None:
+    first = await village.add("C-1")
+    await db.execute("insert into rota values ('night', '990100', 'Night', 'Asia/Shanghai')")
+    await village.policy({"contact": "C-1"}, {"rota": "night"})
+    for n, (column, value) in enumerate(
+        {"role": "village_doctor", "area_up": 1, "provider": 1, "contact_rank": 7}.items(), 2
+    ):
+        target = f"insert into step_target (policy, step, n, {column}) values ('p', 2, %s, %s)"
+        await db.execute(target.encode(), [n, value])
+    async with running(database_url) as service:
+        await service.broker.send(village.says("sos"))
+        await first.wait(1)
+    assert (await row(db, "select next_to from alert_shown"))["next_to"] == [
+        {"name": "Night", "role": None, "operators": False},
+        {"name": None, "role": "village_doctor", "operators": False},
+        {"name": None, "role": None, "operators": True},
+        {"name": None, "role": "service", "operators": False},
+    ]
+
+
 async def test_what_becomes_critical_wakes_them_once(village: Village, db: AsyncConnection, database_url: str) -> None:
     asleep = await village.add("C-1", **await quiet_now(db))
     await village.policy({"contact": "C-1"})
