@@ -97,8 +97,13 @@ class Limits:
                 self._ranks[variant, index, 1 : len(bands) + 1] = [RANK[band.severity] for band in bands]
                 self._clear[variant, index] = reading.sign * reading.clear
                 self._again[variant, index] = round(rule.again_s * 1000)
-        self._first = self._limits[:, :, 0].min(axis=0)
-        """The most sensitive limit of all variants: what does not reach it is within everybody's."""
+        first = self._limits[:, :, 0].min(axis=0)
+        self._high = np.full(len(self.columns), np.inf, np.float32)
+        self._low = np.full(len(self.columns), -np.inf, np.float32)
+        """By column, the most sensitive limits of all variants: what does not reach them is within everybody's."""
+        high = self._sign > 0
+        np.minimum.at(self._high, self._column[high], first[high])
+        np.maximum.at(self._low, self._column[~high], -first[~high])
 
     def know(self, slots: npt.NDArray[np.int64], variant: npt.NDArray[np.int16]) -> None:
         """Which of the variants holds for these slots from now on."""
@@ -115,6 +120,12 @@ class Limits:
             self._place = np.concatenate([self._place, np.zeros(more, np.int32)])
             if self._variant is not None:
                 self._variant = np.concatenate([self._variant, np.zeros(more, np.int16)])
+
+    def _own_first(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """(n, series) The limit at which an episode begins."""
+        variant = np.zeros(len(slots), np.int16) if self._variant is None else self._variant[slots]
+        first: npt.NDArray[np.float32] = self._limits[variant, :, 0]
+        return first
 
     def _give_places(self, slots: npt.NDArray[np.int64]) -> None:
         """State of their own for these slots."""
@@ -134,44 +145,48 @@ class Limits:
 
     def step(self, rows: Rows) -> list[Change]:
         """Take in `rows` (in order); the transitions, those of one series in order of time."""
-        values = rows.values[:, self._column] * self._sign
-        # Nearly all readings are within their limits in series without an episode: they end here.
-        hits = np.nonzero(values >= self._first)
-        if self._variant is not None and len(hits[0]):
-            own = values[hits] >= self._limits[self._variant[rows.slot[hits[0]]], hits[1], 0]
-            hits = (hits[0][own], hits[1][own])
-        self._give_places(rows.slot[hits[0]])
-        place = self._place[rows.slot]
+        # Nearly all readings are within their limits in streams that never were beyond: they end here.
+        near = np.flatnonzero(((rows.values >= self._high) | (rows.values <= self._low)).any(axis=1))
+        beyond = rows.values[near[:, None], self._column] * self._sign >= self._own_first(rows.slot[near])
+        hit, hit_series = np.nonzero(beyond)
+        slot = rows.slot[near[hit]]
+        self._give_places(slot)
+        lively = np.flatnonzero(self._place[rows.slot])
+        if not len(lively):
+            return []
+        place = self._place[rows.slot[lively]]
         alive = self._band[place] > 0
-        if len(hits[0]):
-            cells = (place[hits[0]], hits[1])
+        if len(hit):
+            cells = (self._place[slot], hit_series)
             self._touched[cells] = True
             alive |= self._touched[place]
             self._touched[cells] = False
+        values = rows.values[lively[:, None], self._column] * self._sign
         row, series = np.nonzero(alive & ~np.isnan(values))
         if not len(row):
             return []
+        x, row = values[row, series], lively[row]
         cell = rows.slot[row] * len(self.series) + series
         order = np.argsort(cell, kind="stable")
-        row, series, cell = row[order], series[order], cell[order]
+        x, row, series, cell = x[order], row[order], series[order], cell[order]
         changes: list[Change] = []
         for turn in turns(cell):
-            self._turn(rows, values, row[turn], series[turn], cell[turn], changes)
+            self._turn(rows, x[turn], row[turn], series[turn], cell[turn], changes)
         changes.sort(key=lambda change: (change.cell, change.row))
         return changes
 
     def _turn(
         self,
         rows: Rows,
-        values: npt.NDArray[np.float32],
+        x: npt.NDArray[np.float32],
         row: npt.NDArray[np.int64],
         series: npt.NDArray[np.int64],
         cell: npt.NDArray[np.int64],
         changes: list[Change],
     ) -> None:
-        """One reading of each of these series."""
+        """One reading `x` of each of these series."""
         band, raised_at, resident = self._band.reshape(-1), self._raised_at.reshape(-1), self._resident.reshape(-1)
-        x, t = values[row, series], rows.ts[row]
+        t = rows.ts[row]
         at = self._place[rows.slot[row]] * len(self.series) + series
         old = band[at]
         rule = (0 if self._variant is None else self._variant[rows.slot[row]], series)

@@ -4,6 +4,7 @@ comes out of order can be put where it belongs.
 
 from collections import deque
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,16 +71,16 @@ _NAMES = tuple(field.name for field in fields(Rows))
 class Recent:
     """A ring of the rows of the last minutes; those of one slot are chained from the newest measured to the oldest.
 
-    A row's place in the ring is its id modulo the capacity, a power of two that doubles when full.
+    A row's place in the ring is its id modulo the capacity, which grows by a quarter. What can be told from the rest is
+    not kept: id, slot, and of the time of receipt only by how much it was later.
     """
 
     def __init__(self, metrics: int) -> None:
         self._first = 0
         self._next = 0
-        self._rows = _blank(_START, metrics)
-        self._before = np.full(_START, NO_ROW, np.int64)
+        self._kept = _blank(_START)
+        self._values = np.zeros((_START, metrics), np.float32)
         self._last = np.full(0, NO_ROW, np.int64)
-        self._newest = np.zeros(0, np.int64)
         self._batches: deque[tuple[int, int]] = deque()
 
     def make_room(self, slots: int) -> None:
@@ -87,32 +88,53 @@ class Recent:
         more = slots - len(self._last)
         if more > 0:
             self._last = np.concatenate([self._last, np.full(more, NO_ROW, np.int64)])
-            self._newest = np.concatenate([self._newest, np.full(more, np.iinfo(np.int64).min, np.int64)])
 
     @property
     def first_id(self) -> int:
         """The oldest row kept; smaller ids are forgotten."""
         return self._first
 
-    def newest(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """When each slot's newest row was measured; the smallest integer where it never had one."""
-        return self._newest[slots]
+    def chain_ends(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The id of each slot's newest row."""
+        return self._last[slots]
+
+    def measured(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """When each of these rows was measured; the smallest integer where it is forgotten or there is none."""
+        ts = self._kept["ts"][ids % self._capacity]
+        return np.where(ids >= self._first, ts, np.iinfo(np.int64).min)
 
     def since(self, slots: npt.NDArray[np.int64], ts: npt.NDArray[np.int64]) -> tuple[Rows, npt.NDArray[np.int64]]:
         """The kept rows of each slot measured at its `ts` or later, and the id of each slot's row before those."""
-        mask = len(self._before) - 1
         current = self._last[slots]
-        found = []
+        found, whose = [], []
         walking = np.arange(len(slots))
         while len(walking):
             ids = current[walking]
             more = ids >= self._first
-            more[more] = self._rows.ts[ids[more] & mask] >= ts[walking[more]]
+            more[more] = self._kept["ts"][ids[more] % self._capacity] >= ts[walking[more]]
             walking, ids = walking[more], ids[more]
             found.append(ids)
-            current[walking] = self._before[ids & mask]
-        ids = np.concatenate(found) if found else np.zeros(0, np.int64)
-        return self._rows.take(ids & mask), current
+            whose.append(slots[walking])
+            back = self._kept["back"][ids % self._capacity]
+            current[walking] = np.where(back > 0, ids - back, NO_ROW)
+        none = np.zeros(0, np.int64)
+        return self._rows(np.concatenate([none, *found]), np.concatenate([none, *whose])), current
+
+    def _rows(self, ids: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]) -> Rows:
+        place = ids % self._capacity
+        kept = {name: array[place] for name, array in self._kept.items()}
+        return Rows(
+            id=ids,
+            slot=slots,
+            ts=kept["ts"],
+            received=kept["ts"] + kept["delay"],
+            message=kept["message"],
+            part=kept["part"],
+            wrong_clock=kept["wrong_clock"],
+            resident=kept["resident"],
+            values=self._values[place],
+            changed=kept["changed"],
+        )
 
     def keep(self, rows: Rows, before: npt.NDArray[np.int64]) -> None:
         """Number and store the new ones of `rows` (in order, whole runs of slots) and chain all.
@@ -124,56 +146,57 @@ class Recent:
         count = len(rows) if all_new else int(new.sum())
         self._reserve(count)
         rows.id[new] = np.arange(self._next, self._next + count)
-        mask = len(self._before) - 1
         # New rows lie one after the other in the ring: at most two pieces.
-        place = self._next & mask
-        first = min(count, mask + 1 - place)
-        for name in _NAMES:
-            column = getattr(rows, name)
-            column = column if all_new else column[new]
-            ring = getattr(self._rows, name)
-            ring[place : place + first] = column[:first]
-            ring[: count - first] = column[first:]
+        place = self._next % self._capacity
+        first = min(count, self._capacity - place)
+        for ring, column in (
+            *((self._kept[name], getattr(rows, name)) for name in _STORED),
+            (self._kept["delay"], rows.received - rows.ts),
+            (self._values, rows.values),
+        ):
+            stored = column if all_new else column[new]
+            ring[place : place + first] = stored[:first]
+            ring[: count - first] = stored[first:]
         self._next += count
         starts = run_starts(rows.slot)
         chain = np.empty(len(rows), np.int64)
         chain[1:] = rows.id[:-1]
         chain[starts] = before
-        self._before[rows.id & mask] = chain
+        # What it was chained to may be long gone.
+        back = np.where(chain >= self._first, rows.id - chain, 0)
+        self._kept["back"][rows.id % self._capacity] = back
         ends = np.append(starts[1:], len(rows)) - 1
-        slots = rows.slot[ends]
-        self._last[slots] = rows.id[ends]
-        self._newest[slots] = np.maximum(self._newest[slots], rows.ts[ends])
+        self._last[rows.slot[ends]] = rows.id[ends]
         if count:
-            self._batches.append((self._next, int(max(rows.received[new].max(), rows.ts[new].max()))))
+            latest = (rows.received, rows.ts) if all_new else (rows.received[new], rows.ts[new])
+            self._batches.append((self._next, int(max(times.max() for times in latest))))
 
     def mark(self, ids: npt.NDArray[np.int64], changed: bool) -> None:
         """Note of these rows whether something was made of them."""
-        self._rows.changed[ids & (len(self._before) - 1)] = changed
-
-    def chain_ends(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The id of each slot's newest row."""
-        return self._last[slots]
+        self._kept["changed"][ids % self._capacity] = changed
 
     def forget(self, before: int) -> None:
         """Drop the batches of which all was measured and received before that."""
         while self._batches and self._batches[0][1] < before:
             self._first = self._batches.popleft()[0]
 
+    @property
+    def _capacity(self) -> int:
+        return len(self._values)
+
     def _reserve(self, count: int) -> None:
-        capacity = len(self._before)
-        if self._next - self._first + count <= capacity:
+        need = self._next - self._first + count
+        if need <= self._capacity:
             return
-        kept = np.arange(self._first, self._next)
-        old = kept & (capacity - 1)
-        while len(kept) + count > capacity:
-            capacity *= 2
-        rows, before = _blank(capacity, self._rows.values.shape[1]), np.full(capacity, NO_ROW, np.int64)
-        place = kept & (capacity - 1)
-        for name in _NAMES:
-            getattr(rows, name)[place] = getattr(self._rows, name)[old]
-        before[place] = self._before[old]
-        self._rows, self._before = rows, before
+        capacity = max(need, self._capacity * 5 // 4)
+        ids = np.arange(self._first, self._next)
+        old, new = ids % self._capacity, ids % capacity
+        for name, blank in _blank(capacity).items():
+            blank[new] = self._kept[name][old]
+            self._kept[name] = blank
+        values = np.zeros((capacity, self._values.shape[1]), np.float32)
+        values[new] = self._values[old]
+        self._values = values
 
 
 def run_starts(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -184,16 +207,24 @@ def run_starts(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.flatnonzero(changes)
 
 
-def _blank(n: int, metrics: int) -> Rows:
-    return Rows(
-        id=np.full(n, NO_ROW, np.int64),
-        slot=np.zeros(n, np.int64),
-        ts=np.zeros(n, np.int64),
-        received=np.zeros(n, np.int64),
-        message=np.zeros(n, np.int64),
-        part=np.zeros(n, np.int16),
-        wrong_clock=np.zeros(n, np.bool_),
-        resident=np.zeros(n, np.int32),
-        values=np.zeros((n, metrics), np.float32),
-        changed=np.zeros(n, np.bool_),
-    )
+def in_order_of(slot: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """What puts `slot` into order; the first of those alike stays first."""
+    bits = len(slot).bit_length()
+    # Sorting numbers that hold their places is many times faster than a stable sort of the places.
+    return np.sort((slot << bits) | np.arange(len(slot))) & ((1 << bits) - 1)
+
+
+_STORED = ("ts", "message", "part", "wrong_clock", "resident", "changed")
+
+
+def _blank(n: int) -> dict[str, npt.NDArray[Any]]:
+    return {
+        "ts": np.zeros(n, np.int64),
+        "delay": np.zeros(n, np.int32),  # by how much it was received later; late ones are not kept
+        "message": np.zeros(n, np.int64),
+        "part": np.zeros(n, np.int16),
+        "wrong_clock": np.zeros(n, np.bool_),
+        "resident": np.zeros(n, np.int32),
+        "changed": np.zeros(n, np.bool_),
+        "back": np.zeros(n, np.int32),  # so many ids before: the row before it in its chain; 0: none
+    }

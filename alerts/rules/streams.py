@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from alerts.rules.limit import Change, Limits
 from alerts.rules.limit_rules import LimitRule
-from alerts.rules.rows import NO_ROW, Recent, Rows, run_starts
+from alerts.rules.rows import NO_ROW, Recent, Rows, in_order_of, run_starts
 from alerts.rules.slots import Slots
 from homecare.samples import Flag, Samples
 from homecare.triggers import Trigger
@@ -48,16 +48,16 @@ class Streams:
         new = self._fresh(samples, slots, residents)
         if not len(new):
             return []
-        new = new.take(np.argsort(new.slot, kind="stable"))
-        late = self._out_of_order(new)
+        starts = run_starts(new.slot)
+        ends = self._recent.chain_ends(new.slot[starts])
+        late = self._out_of_order(new, starts, ends)
         if late.any():
             known, before = self._reorder(new.take(late))
-            new = new.take(~late)
-            ends = self._recent.chain_ends(new.slot[run_starts(new.slot)])
-            rows, before = new.followed_by(known), np.concatenate([ends, before])
+            ends = ends[~late[starts]]
+            rows, before = new.take(~late).followed_by(known), np.concatenate([ends, before])
             again = self._take_back(known)
         else:
-            rows, before, again = new, self._recent.chain_ends(new.slot[run_starts(new.slot)]), {}
+            rows, before, again = new, ends, {}
         self._recent.keep(rows, before)
         changes = self._operator.step(rows)
         triggers = self._say(rows, changes, again) if changes else []
@@ -68,10 +68,13 @@ class Streams:
         return triggers
 
     def _fresh(self, samples: Samples, slots: npt.NDArray[np.int64], residents: npt.NDArray[np.int32]) -> Rows:
-        """The samples that measured something these rules read, and are not too old to say anything of now."""
-        values = samples.values[:, self._operator.columns]
-        measured = ~np.isnan(values).all(axis=1)
+        """By slot, the samples that measured something these rules read, and are not too old to say anything of now."""
+        columns = self._operator.columns
+        measured = np.zeros(len(samples), np.bool_)
+        for column in columns.tolist():
+            measured |= ~np.isnan(samples.values[:, column])
         keep = np.flatnonzero(measured & (samples.ts >= samples.received - self._lateness))
+        keep = keep[in_order_of(slots[keep])]
         return Rows(
             id=np.full(len(keep), NO_ROW, np.int64),
             slot=slots[keep],
@@ -81,16 +84,20 @@ class Streams:
             part=samples.part[keep],
             wrong_clock=(samples.flags[keep] & Flag.WRONG_CLOCK) != 0,
             resident=residents[keep],
-            values=values[keep],
+            values=samples.values.take(keep, axis=0)[:, columns],
             changed=np.zeros(len(keep), np.bool_),
         )
 
-    def _out_of_order(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        """Rows of the streams that have to be looked at again: one was measured no later than what is known."""
-        starts = run_starts(rows.slot)
+    def _out_of_order(
+        self, rows: Rows, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """Rows of the streams that have to be looked at again: one was measured no later than what is known.
+
+        `starts`: where each stream's rows begin; `ends`: the id of the newest row that is known of it.
+        """
         newest = np.empty(len(rows), np.int64)
         newest[1:] = rows.ts[:-1]
-        newest[starts] = self._recent.newest(rows.slot[starts])
+        newest[starts] = self._recent.measured(ends)
         # Where the clock is wrong the time says nothing about whether the sample came before.
         bad = (rows.ts <= newest) | rows.wrong_clock
         if not bad.any():
@@ -141,6 +148,8 @@ class Streams:
         return self._operator.trigger(rows, change, int(self._slots.keys[rows.slot[change.row]] >> 32))
 
     def _remember(self, rows: Rows, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
         ids = [int(rows.id[change.row]) for change in changes]
         self._recent.mark(np.array(ids, np.int64), changed=True)
         for id_, change in zip(ids, changes, strict=True):
