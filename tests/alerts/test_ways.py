@@ -16,14 +16,14 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from alerts.channels.apprise import Services
-from alerts.channels.delivery import Send
+from alerts.channels.delivery import Delivery, Outcome, Send
 from alerts.channels.device import Devices
 from alerts.channels.mail import Mail, MailServer
 from alerts.commands import Command, Commands
 from alerts.messages import AlertMessage, Place
 from alerts.outbox import endpoint_of
 from alerts.texts import TO_DO, TYPES, Facts, Letter, write_alert, write_test
-from homecare.channels import shown_name
+from homecare.channels import is_sealed, shown_name
 from homecare.wakeups import Wakeups
 from tests.alerts.places import VAULT, Directory
 from tests.alerts.post_office import PASSWORD, USER, PostOffice, make_certificate, post_office
@@ -53,8 +53,8 @@ class Town:
 
     async def add(self, kind: str, address: str) -> int:
         self._rank += 1
-        secret = VAULT.seal(address) if kind == "apprise" else None
-        shown = shown_name(address, VAULT) if kind == "apprise" else address
+        secret = VAULT.seal(address) if is_sealed(kind) else None
+        shown = shown_name(address, VAULT) if is_sealed(kind) else address
         found = await row(
             self.directory.db,
             "insert into channel (contact, rank, kind, address, secret) values ('C-1', %s, %s, %s, %s) returning id",
@@ -179,6 +179,26 @@ async def test_kinds_that_this_program_cannot_send_are_passed_over(
         await service.broker.send(event("fall", 1, resident=town.resident))
         await until(db, "select exists (select from notification where channel_kind = 'email' and state = 'delivered')")
     assert len(town.office.letters) == 1
+
+
+async def test_a_new_kind_is_a_send_and_an_entry_and_gets_its_url_and_a_letter(
+    town: Town, db: AsyncConnection, database_url: str
+) -> None:
+    sent: list[Delivery] = []
+
+    async def fly(delivery: Delivery) -> Outcome:
+        sent.append(delivery)
+        return Outcome("delivered")
+
+    await town.add("pigeon", "coo://loft:token@roof")
+    async with running(database_url, also=lambda *_: {"pigeon": fly}) as service:
+        await service.broker.send(event("sos", 1, resident=town.resident))
+        await until(
+            db, "select exists (select from notification where channel_kind = 'pigeon' and state = 'delivered')"
+        )
+    assert sent[0].secrets == ("coo://loft:token@roof",)
+    assert "token" not in sent[0].address
+    assert "示例·甲1" in Letter.parse(sent[0].body).subject
 
 
 async def test_a_letter_is_in_the_contacts_language_and_a_retry_says_the_same(
