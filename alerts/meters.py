@@ -22,3 +22,9 @@ TROUBLES = Gauge("homecare_audit_troubles", "What the auditor found in its last 
 REPAIRS = Counter("homecare_audit_repairs_total", "What the auditor mended", ["check"])
 AUDITED = Gauge("homecare_audit_last_seconds", "When the auditor last ended a round, Unix time")
 DRILLED = Counter("homecare_drill_households_total", "Households of drills, by what became of them", ["outcome"])
+CANARY_SECONDS = Histogram(
+    "homecare_canary_seconds", "From the canary's button to its webhook, through the real broker", buckets=SECONDS
+)
+CANARY_LAST_SUCCESS = Gauge("homecare_canary_last_success", "When the canary was last heard, Unix time")
+CANARY_FAILURES = Counter("homecare_canary_failures_total", "Presses of the canary that did not arrive in time")
+HEARTBEAT_FAILURES = Counter("homecare_heartbeat_failures_total", "Heartbeats that the outside watch did not take")

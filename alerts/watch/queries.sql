@@ -214,3 +214,42 @@ select r.id, r.name, r.area, r.phone, h.people, h.device, h.contact, c.name as c
 from drill_household h join resident r on r.key = h.resident left join contact c on c.id = h.contact
 where h.drill = %(drill)s and (h.people <> 'answered' or h.device in ('no_answer', 'refused'))
 order by r.area, r.name, r.id
+
+-- The canary.
+
+-- name: hold_canary
+-- One process presses; another begins when it has been silent for three presses.
+update canary set holder = %(holder)s, leased_until = clock_timestamp() + make_interval(secs => 3 * %(every_s)s)
+where holder = %(holder)s or leased_until is null or leased_until < clock_timestamp()
+returning holder
+
+-- name: prepare_canary
+-- An area of its own below the root, so that nobody's operators have it, with a device and whom its SOS calls; no row: there is no
+-- root yet. The address is this process's listener.
+with root as (select code from area where parent is null order by code limit 1),
+own_area as (
+    insert into area (code, parent, level, name_zh, name_en) select 'canary', code, 'village', '自检', 'Self-test' from root
+    on conflict (code) do update set parent = area.parent returning code),
+own_device as (
+    insert into device (id, area, kind, interval_s) select 'canary', code, 'home_sensor', 604800 from own_area
+    on conflict (id) do nothing),
+own_contact as (
+    insert into contact (id, name, role, area) select 'canary', '自检', 'other', code from own_area
+    on conflict (id) do update set area = excluded.area returning id),
+own_channel as (
+    insert into channel (contact, rank, kind, address, secret) select id, 1, 'webhook', %(address)s, %(secret)s from own_contact
+    on conflict (contact, rank) do update set kind = 'webhook', address = excluded.address, secret = excluded.secret,
+        disabled_at = null, disabled_reason = null),
+own_policy as (
+    insert into policy (id, area, repeat_s) select 'canary', code, 86400 from own_area
+    on conflict (id) do update set area = excluded.area returning id),
+own_step as (
+    insert into policy_step (policy, step, delay_s) select id, 1, 0 from own_policy on conflict do nothing),
+own_target as (
+    insert into step_target (policy, step, n, contact) select own_policy.id, 1, 1, own_contact.id from own_policy, own_contact
+    on conflict do nothing)
+select code from own_area
+
+-- name: end_canary
+-- What it has open: nobody but the program has to do with it.
+select alert_resolve(id, 'system', 'canary', 'technical', '') from alert where area = 'canary' and state in ('open', 'acknowledged')
