@@ -26,7 +26,7 @@ from alerts.watch.troubles import Begin, Trouble, over, tell
 from homecare.clock import Clock, to_datetime, to_rfc3339, wall_clock
 from homecare.database import unavailable
 from homecare.errors import BrokerUnavailable, DatabaseUnavailable, HomecareError
-from homecare.tasks import raise_if_cancelled
+from homecare.tasks import raise_if_cancelled, retry
 
 log = structlog.get_logger()
 NAME = "canary"
@@ -69,6 +69,9 @@ class Canary:
     async def run(self) -> None:
         """Until cancelled. HomecareError where nothing can listen at `url` on this machine."""
         async with self.listening(), aiohttp.ClientSession(trust_env=False) as http:
+            # The registry is to know its device before the first press.
+            await retry(self.prepare, what="canary", on=DatabaseUnavailable)
+            await asyncio.sleep(self._every_s)
             while True:
                 began = time.monotonic()
                 if await self._held() and await self.beat() and self._heartbeat:

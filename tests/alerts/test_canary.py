@@ -1,7 +1,7 @@
 """The canary's press comes back as a post through the whole chain; where it does not, the operators are told, and nobody before."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import msgspec
@@ -12,14 +12,13 @@ from psycopg import AsyncConnection
 
 from alerts.channels.delivery import Delivery, Outcome
 from alerts.watch.auditor import Auditor
-from alerts.watch.canary import NAME, Canary, beside
+from alerts.watch.canary import NAME, Canary, Press, beside
 from homecare.errors import BrokerUnavailable
 from tests.alerts.places import VAULT, Directory, new_secret
 from tests.alerts.service import Service, event, row, rows, running, until
 from tests.services.ports import free_port
 
 ROOT = "990100"
-Press = Callable[[int, int, int], Awaitable[None]]
 
 
 @pytest.fixture
