@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     """The address that e-mail comes from."""
     smtp_ca_file: str = ""
     """CA certificate of the SMTP server; empty: the system's."""
+    canary_s: float = 0
+    """Seconds between two simulated SOS through the whole chain, 5 to 3600; 0: none. Alike for all alerts processes."""
+    canary_listen: str = "127.0.0.1:8003"
+    """IP address:port of this machine where the canary's posts come; of several alerts processes the one that presses listens."""
+    heartbeat_url: SecretStr = SecretStr("")
+    """Asked (GET) after each simulated SOS that arrived, so that its absence alarms outside; empty: none."""
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     instance: str = "1"
@@ -88,6 +94,36 @@ class Settings(BaseSettings):
         url = info.data.get("smtp_url")
         if url is not None and url.get_secret_value() and (value.count("@") != 1 or len(value.split()) != 1):
             raise ValueError("must be an address like care@example.org where HOMECARE_SMTP_URL is set")
+        return value
+
+    @field_validator("canary_s")
+    @classmethod
+    def _canary(cls, value: float) -> float:
+        if value != 0 and not 5 <= value <= 3600:
+            raise ValueError("must be 0 (none), or 5 to 3600 seconds")
+        return value
+
+    @field_validator("canary_listen")
+    @classmethod
+    def _canary_listen(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+            usable = port.isdecimal() and 0 < int(port) < 65536
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError("must look like 127.0.0.1:8003")
+        return value
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _heartbeat(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        url = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and (url.scheme not in ("http", "https") or not url.hostname):
+            raise ValueError("must look like https://watch.example.org/ping/…")
+        if value.get_secret_value() and not info.data.get("canary_s"):
+            raise ValueError("needs HOMECARE_CANARY_S: what beats is the simulated SOS that arrived")
         return value
 
     @field_validator("public_url")

@@ -39,6 +39,7 @@ from gateway.session import Session
 from gateway.traccar import TOPIC as TRACCAR_TOPIC
 from gateway.traccar import TRACCAR_ALARMS
 from homecare.clock import to_ms
+from homecare.commands.alerts_canary import canary_of
 from homecare.database import as_service, check_database, open_pool
 from homecare.errors import HomecareError, SettingsError
 from homecare.health import start_health
@@ -85,6 +86,7 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
         channels = _channels(settings, stack, pool, wakeups)
         letters = Letters(Vault(settings.secret_key.get_secret_value()), settings.public_url)
         escalation = Escalation(pool, wakeups, tuple(channels))
+        canary = canary_of(settings, stack, pool, session, channels, escalation.begin)
         outbox = Outbox(pool, wakeups, channels, letters)
         lane = EventLane(
             session,
@@ -109,6 +111,8 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
             "drills": Drills(pool, tuple(channels), wakeups.wake).run(),
             "auditor": Auditor(pool, escalation.begin, wakeups.wake).run(),
         }
+        if canary is not None:
+            tasks["canary"] = canary.run()
         await run_tasks(stop, tasks)
 
 
