@@ -1,5 +1,7 @@
 """Triggers that the rules wrote: each raised one opens or joins an alert, each cleared one clears it, in their order."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -8,7 +10,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from alerts import meters
-from alerts.store import one, rows, run, write_log
+from alerts.store import Begin, one, rows, run, write_log
 from homecare.database import unavailable
 from homecare.errors import DatabaseUnavailable
 from homecare.tasks import retry
@@ -17,13 +19,24 @@ from homecare.wakeups import Wakeups
 log = structlog.get_logger()
 POLL_S = 1.0
 MOST = 200
+BEGUN_AT_ONCE = 8
+"""Alerts of one batch whose first step is taken with it. Beyond that it is quicker to let escalation take many in one go."""
 
 
 class Intake:
-    """Any number of processes may run one; one at a time works."""
+    """Any number of processes may run one; one at a time works.
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], wakeups: Wakeups) -> None:
-        self._pool, self._wakeups = pool, wakeups
+    `begin` takes the first step of an alert in the transaction that opens it, `post` is given what it leased after the commit.
+    """
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[AsyncConnection],
+        wakeups: Wakeups,
+        begin: Begin,
+        post: Callable[[Sequence[Any]], None],
+    ) -> None:
+        self._pool, self._wakeups, self._begin, self._post = pool, wakeups, begin, post
 
     async def run(self) -> None:
         """Until cancelled. NOTIFY wakes it early."""
@@ -33,23 +46,31 @@ class Intake:
 
     async def handle(self) -> int:
         """One batch of waiting triggers in one transaction; how many there were."""
-        opened = False
+        opened: list[UUID] = []
+        posts: list[Any] = []
         with unavailable():
             async with self._pool.connection() as db, db.transaction():
                 locked = await one(db, "lock_intake", {})
                 waiting = await rows(db, "waiting_triggers", {"most": MOST}) if locked[0] else []
                 for trigger in waiting:
-                    outcome = await self._handle(db, trigger.id, trigger.state)
+                    outcome, alert = await self._handle(db, trigger.id, trigger.state)
                     meters.TRIGGERS.labels(outcome).inc()
-                    opened |= outcome == "opened"
+                    if alert is not None:
+                        opened.append(alert)
+                # What the same batch may have cleared is left to escalation, which looks at what became of it.
+                if len(opened) <= BEGUN_AT_ONCE and all(trigger.state == "raised" for trigger in waiting):
+                    for alert in opened:
+                        posts += await self._begin(db, alert)
+        self._post(posts)
         if opened:
-            self._wakeups.wake("homecare_escalation")
+            self._wakeups.wake("homecare_outbox" if posts else "homecare_escalation")
         return len(waiting)
 
-    async def _handle(self, db: AsyncConnection, trigger: int, state: str) -> str:
+    async def _handle(self, db: AsyncConnection, trigger: int, state: str) -> tuple[str, UUID | None]:
+        """What became of it; the alert that it opened."""
         try:
             async with db.transaction():
-                return await (_raise(db, trigger) if state == "raised" else _clear(db, trigger))
+                return await _raise(db, trigger) if state == "raised" else (await _clear(db, trigger), None)
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
@@ -58,19 +79,19 @@ class Intake:
             log.error("trigger_not_handled", trigger=trigger, problem=problem)
             await write_log(db, None, "trigger.failed", {"trigger": trigger, "problem": problem})
             await run(db, "trigger_handled", {"trigger": trigger, "alert": None})
-            return "failed"
+            return "failed", None
 
 
-async def _raise(db: AsyncConnection, trigger: int) -> str:
+async def _raise(db: AsyncConnection, trigger: int) -> tuple[str, UUID | None]:
     about = await one(db, "case_of_sequence", {"trigger": trigger})
     if about is not None:
         # An SOS that was taken back has its case already, in which somebody is asked to confirm.
         await run(db, "trigger_handled", {"trigger": trigger, "alert": about.id})
         detail = {"trigger": trigger, "rule": about.rule, "severity": about.severity, "at": about.at.isoformat()}
         await write_log(db, about.id, "alert.joined", detail)
-        return "joined"
+        return "joined", None
     raised = await one(db, "raise_alert", {"trigger": trigger})
-    return str(raised.outcome)
+    return raised.outcome, raised.alert_id if raised.outcome == "opened" else None
 
 
 async def _clear(db: AsyncConnection, trigger: int) -> str:

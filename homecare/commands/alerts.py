@@ -88,12 +88,13 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
         escalation = Escalation(pool, wakeups, tuple(channels))
         canary = canary_of(settings, stack, pool, session, channels, escalation.begin)
         outbox = Outbox(pool, wakeups, channels, letters)
+        first_step = partial(begin, escalation, outbox)
         lane = EventLane(
             session,
             event_pool,
             check=Edge(registry, (NATIVE, TRACCAR_ALARMS)).check,
             event_trigger=lambda event: event_trigger(event, pack),
-            begin=partial(begin, escalation, outbox),
+            begin=first_step,
             ack=_ack_message,
             post=outbox.post,
             woke=wakeups.wake,
@@ -103,7 +104,7 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
             "directory": follow(pool, registry, wakeups, horizon, lambda _: None),
             "session": session.run(),
             "events": lane.run(),
-            "intake": Intake(pool, wakeups).run(),
+            "intake": Intake(pool, wakeups, first_step, outbox.post).run(),
             "escalation": escalation.run(),
             "outbox": outbox.run(),
             "seals": keep_sealed(pool, sealing_key(settings.secret_key.get_secret_value())),

@@ -148,7 +148,7 @@ async def assembled(
                 ),
                 outbox,
                 escalation,
-                Intake(pool, wakeups),
+                Intake(pool, wakeups, partial(begin, escalation, outbox), outbox.post),
             )
         finally:
             await webhooks.close()
