@@ -97,6 +97,8 @@ class Escalation:
             log.error("step_failed", alert=str(due.alert), problem=str(error), kind=type(error).__name__)
             meters.FAILURES.labels("escalation").inc()
             await run(db, "postpone", {"alert": due.alert})
+            if await one(db, "page_at_last", {"alert": due.alert}) is not None:
+                await write_log(db, due.alert, "escalation.failed", {"step": due.step, "problem": type(error).__name__})
 
     async def _write(self, db: AsyncConnection, alert: Any, page: Page) -> None:
         wanted: list[tuple[Recipient, int, Any]] = [(recipient, page.step, None) for recipient in page.recipients]

@@ -234,6 +234,14 @@ select alert_overdue(%(alert)s)
 -- name: postpone
 update escalation set next_at = clock_timestamp() + interval '10 seconds' where alert = %(alert)s
 
+-- name: page_at_last
+-- Where a step cannot be taken at all, the operators of the alert's area have it on their console. No row: they have it already.
+insert into notification (alert, type, step, round, channel_kind, area)
+select a.id, 'alert.escalated', e.step, e.round, 'console', a.area from alert a join escalation e on e.alert = a.id
+where a.id = %(alert)s and not exists (select from notification n where n.alert = a.id and n.channel_kind = 'console'
+                                       and n.state = 'pending')
+on conflict do nothing returning id
+
 -- name: next_step_in
 -- Seconds until the next step is due; NULL: none is.
 select extract(epoch from min(next_at) - clock_timestamp())::float8 from escalation where next_at is not null

@@ -97,6 +97,7 @@ ACTIONS = {
     "escalation.skipped": _("Step passed over: nobody to call now"),
     "escalation.deferred": _("Told after their quiet hours"),
     "escalation.gap": _("Nobody on duty"),
+    "escalation.failed": _("Step failed: operators are told"),
     "command.asked": _("Somebody wants something of the device"),
     "command.sent": _("Device was asked"),
     "command.replied": _("Device answered"),

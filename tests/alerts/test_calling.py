@@ -168,6 +168,23 @@ async def test_the_pages_say_whom_the_next_step_means(village: Village, db: Asyn
     ]
 
 
+async def test_a_step_that_cannot_be_taken_is_the_operators_at_once(
+    village: Village, db: AsyncConnection, database_url: str
+) -> None:
+    await village.policy({"operators": True})
+    await db.execute("update policy_step set delay_s = 'NaN'")
+    async with running(database_url) as service:
+        await service.broker.send(village.says("sos"))
+        await until(db, "select count(*) = 1 from notification where channel_kind = 'console' and area = '990102'")
+        await db.execute("update escalation set next_at = clock_timestamp()")
+        await db.execute("notify homecare_escalation")
+        await until(db, "select next_at > clock_timestamp() from escalation")
+    # Told once, however often it fails; and it goes on as soon as it can.
+    assert len(await rows(db, "select from notification")) == 1
+    failed = await row(db, "select detail from log where action = 'escalation.failed'")
+    assert failed["detail"] == {"step": 0, "problem": "ValidationError"}
+
+
 async def test_what_becomes_critical_wakes_them_once(village: Village, db: AsyncConnection, database_url: str) -> None:
     asleep = await village.add("C-1", **await quiet_now(db))
     await village.policy({"contact": "C-1"})
