@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from alerts.rules.room import with_room
+
 
 class Column(NamedTuple):
     """One value (or a fixed number of them) that is kept: its type, what a blank holds, its shape beside the slot."""
@@ -61,9 +63,7 @@ class Columns:
 
     def make_room(self, slots: int) -> None:
         """Room for `slots` slots."""
-        more = slots - len(self._row)
-        if more > 0:
-            self._row = np.concatenate([self._row, np.zeros(more, np.int32)])
+        self._row = with_room(self._row, slots)
 
     def give(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The row of each slot, a new one where it had none."""
@@ -75,6 +75,8 @@ class Columns:
             places = np.arange(self._used, self._used + len(new))
             self._row[new] = places
             self._slot[places] = new
+            for name, column in self._columns.items():
+                self._arrays[name][places[0] : places[-1] + 1] = column.blank
             self._used += len(new)
             rows = self._row[slots]
         return rows.astype(np.int64)
@@ -111,13 +113,12 @@ class Columns:
             self._arrays[name][rows] = state[name][kept]
 
     def _extend(self, rows: int) -> None:
-        have = len(self._slot)
-        if rows <= have:
+        if rows <= len(self._slot):
             return
-        more = max(rows, 2 * have) - have
-        self._slot = np.concatenate([self._slot, np.zeros(more, np.int64)])
-        for name, column in self._columns.items():
-            self._arrays[name] = np.concatenate([self._arrays[name], _blank(column, more)])
+        # Blank only once they are given, so that nothing is in memory before.
+        room = max(rows, len(self._slot) * 5 // 4)
+        self._slot = with_room(self._slot, room)
+        self._arrays = {name: with_room(array, room) for name, array in self._arrays.items()}
 
 
 def _blank(column: Column, rows: int) -> npt.NDArray[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerts.rules.geometry import Edges, Floats, beyond_polygon, offset
+from alerts.rules.room import with_room
 from homecare.residents import Place, Profile
 
 MOST = 8
@@ -59,12 +60,8 @@ class Fences:
 
     def make_room(self, slots: int) -> None:
         """Room for `slots` slots."""
-        more = slots - len(self.count)
-        if more > 0:
-            self._first = np.concatenate([self._first, np.zeros(more, np.int32)])
-            self.count = np.concatenate([self.count, np.zeros(more, np.int8)])
-            self._room = np.concatenate([self._room, np.zeros(more, np.int8)])
-            self.stamp = np.concatenate([self.stamp, np.zeros(more, np.int64)])
+        for name in ("_first", "count", "_room", "stamp"):
+            setattr(self, name, with_room(getattr(self, name), slots))
 
     @property
     def widest(self) -> int:
@@ -179,10 +176,9 @@ class Fences:
         have = len(self._lat)
         if numbers <= have:
             return
-        more = max(numbers, 2 * have) - have
+        room = max(numbers, have * 5 // 4)
         for name in ("_lat", "_lon", "_radius", "_mark", "watch", "always", "minute", "_edge_first", "_edge_count"):
-            array = getattr(self, name)
-            setattr(self, name, np.concatenate([array, np.zeros(more, array.dtype)]))
+            setattr(self, name, with_room(getattr(self, name), room))
 
 
 def mark(fence: Fence) -> int:

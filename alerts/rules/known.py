@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from alerts.rules.localtime import Zones
 from alerts.rules.operator import Given, Subject
+from alerts.rules.room import with_room
 
 
 class Known:
@@ -20,11 +21,9 @@ class Known:
 
     def make_room(self, slots: int) -> None:
         """Room for `slots` slots."""
-        more = slots - len(self.resident)
-        if more > 0:
-            self.resident = np.concatenate([self.resident, np.zeros(more, np.int32)])
-            self.zone = np.concatenate([self.zone, np.zeros(more, np.int16)])
-            self.variant = np.concatenate([self.variant, np.zeros(more, np.int16)])
+        self.resident = with_room(self.resident, slots)
+        self.zone = with_room(self.zone, slots)
+        self.variant = with_room(self.variant, slots)
 
     def know(self, slots: npt.NDArray[np.int64], subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
         """As `Operator.know`."""

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from alerts.rules.counted import Side
 from alerts.rules.limit_rules import LimitRule
 from alerts.rules.operator import Given, Scope, Subject
+from alerts.rules.room import with_room
 from homecare.samples import Samples
 from homecare.triggers import Trigger
 
@@ -76,9 +77,9 @@ class Lasting:
     def make_room(self, slots: int) -> None:
         """Room for `slots` slots."""
         if slots > self._slots:
-            self._variant = np.concatenate([self._variant, np.zeros(slots - self._slots, np.int16)])
-            self._key = np.concatenate([self._key, np.zeros(slots - self._slots, np.int32)])
-            self._ever = np.concatenate([self._ever, np.zeros(slots - self._slots, np.bool_)])
+            self._variant = with_room(self._variant, slots)
+            self._key = with_room(self._key, slots)
+            self._ever = with_room(self._ever, slots)
             self._slots = slots
             for side in self._sides.values():
                 side.state.make_room(slots)

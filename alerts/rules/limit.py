@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from alerts.rules import texts
 from alerts.rules.limit_rules import LimitRule, Reading
+from alerts.rules.room import with_room
 from alerts.rules.rows import Rows, run_starts
 from homecare.metrics import BY_NAME, INDEX
 from homecare.triggers import SEVERITIES, Trigger
@@ -117,9 +118,9 @@ class Limits:
         """Room for `slots` slots."""
         more = slots - len(self._place)
         if more > 0:
-            self._place = np.concatenate([self._place, np.zeros(more, np.int32)])
+            self._place = with_room(self._place, slots)
             if self._variant is not None:
-                self._variant = np.concatenate([self._variant, np.zeros(more, np.int16)])
+                self._variant = with_room(self._variant, slots)
 
     def _own_first(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(n, series) The limit at which an episode begins."""

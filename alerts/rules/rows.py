@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alerts.rules.room import with_room
+
 NO_ROW = -1
 _START = 256
 
@@ -85,9 +87,7 @@ class Recent:
 
     def make_room(self, slots: int) -> None:
         """Room for `slots` slots."""
-        more = slots - len(self._last)
-        if more > 0:
-            self._last = np.concatenate([self._last, np.full(more, NO_ROW, np.int64)])
+        self._last = with_room(self._last, slots, NO_ROW)
 
     @property
     def first_id(self) -> int:

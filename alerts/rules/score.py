@@ -17,6 +17,7 @@ from alerts.rules.known import Known, sample_name
 from alerts.rules.limit import turns
 from alerts.rules.news2 import MEASURED, PARAMETERS, UNKNOWN, Score, highest, news2
 from alerts.rules.operator import Given, Scope, Subject
+from alerts.rules.room import with_room
 from alerts.rules.score_rule import ScoreRule, check_score
 from alerts.rules.sections import Section
 from homecare.metrics import BY_NAME, INDEX
@@ -80,8 +81,7 @@ class WarningScore:
     def make_room(self, slots: int) -> None:
         self._state.make_room(slots)
         self._known.make_room(slots)
-        if slots > len(self._scale):
-            self._scale = np.concatenate([self._scale, np.ones(slots - len(self._scale), np.int8)])
+        self._scale = with_room(self._scale, slots, 1)
 
     def tune(self, rules: Sequence[ScoreRule]) -> None:
         self._rules = list(rules)

@@ -14,6 +14,7 @@ from alerts.rules import texts
 from alerts.rules.columns import Column, Columns
 from alerts.rules.known import sample_name
 from alerts.rules.operator import EVENT_CODE, EVENTS, Given, Scope, Subject
+from alerts.rules.room import with_room
 from alerts.rules.sections import Section, Strict, check_text, check_version, wrong
 from homecare.samples import Samples
 from homecare.triggers import Kind, Severity, Trigger
@@ -86,8 +87,7 @@ class Sequence:
 
     def make_room(self, slots: int) -> None:
         self._state.make_room(slots)
-        if slots > len(self._variant):
-            self._variant = np.concatenate([self._variant, np.zeros(slots - len(self._variant), np.int16)])
+        self._variant = with_room(self._variant, slots)
 
     def tune(self, rules: Several[SequenceRule]) -> None:
         self._rules = list(rules)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from alerts.rules import texts
 from alerts.rules.held import HeldSilences
 from alerts.rules.outages import Outages
+from alerts.rules.room import with_room
 from alerts.rules.silence_rule import SilenceRule
 from alerts.rules.together import NEVER, Held, Ints, judge
 from homecare.devices import RegisteredDevice
@@ -55,17 +56,16 @@ class Silence:
 
     def make_room(self, slots: int) -> None:
         """Room for `slots` slots."""
-        more = slots - len(self._heard)
-        if more > 0:
-            self._heard = np.concatenate([self._heard, np.full(more, UNHEARD, np.int64)])
-            self._allowance = np.concatenate([self._allowance, np.full(more, NEVER, np.int64)])
-            self._interval = np.concatenate([self._interval, np.zeros(more, np.int64)])
-            self._wearer = np.concatenate([self._wearer, np.zeros(more, np.int32)])
-            self._since = np.concatenate([self._since, np.full(more, UNHEARD, np.int64)])
-            self._deadline = np.concatenate([self._deadline, np.full(more, NEVER, np.int64)])
-            self._silent_at = np.concatenate([self._silent_at, np.full(more, NEVER, np.int64)])
-            self._silent_wearer = np.concatenate([self._silent_wearer, np.zeros(more, np.int32)])
-            self._state = np.concatenate([self._state, np.zeros(more, np.int8)])
+        if slots > len(self._heard):
+            self._heard = with_room(self._heard, slots, UNHEARD)
+            self._allowance = with_room(self._allowance, slots, NEVER)
+            self._interval = with_room(self._interval, slots)
+            self._wearer = with_room(self._wearer, slots)
+            self._since = with_room(self._since, slots, UNHEARD)
+            self._deadline = with_room(self._deadline, slots, NEVER)
+            self._silent_at = with_room(self._silent_at, slots, NEVER)
+            self._silent_wearer = with_room(self._silent_wearer, slots)
+            self._state = with_room(self._state, slots)
             if self._outages is not None:
                 self._outages.make_room(slots)
 

@@ -6,6 +6,8 @@ A Python dictionary would cost a loop over the batch; a sorted array would be re
 import numpy as np
 import numpy.typing as npt
 
+from alerts.rules.room import with_room
+
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads consecutive keys (Knuth, TAOCP 3, 6.4)
 
 
@@ -20,7 +22,7 @@ class Slots:
 
     @property
     def capacity(self) -> int:
-        """How many slots there are room for; doubles when full."""
+        """How many slots there are room for; a quarter more when full."""
         return len(self.keys)
 
     def find(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -65,11 +67,10 @@ class Slots:
             slots, place = slots[lost], (place[lost] + 1) & mask
 
     def _make_room(self, count: int) -> None:
-        capacity = self.capacity
-        if count <= capacity:
+        if count <= self.capacity:
             return
-        while capacity < count:
-            capacity *= 2
-        self.keys = np.concatenate([self.keys, np.zeros(capacity - self.capacity, np.int64)])
-        self._table = np.full(2 * capacity, -1, np.int32)
-        self._place(np.arange(self.count))
+        self.keys = with_room(self.keys, max(count, self.capacity * 5 // 4))
+        places = 1 << (self.capacity * 3 // 2 - 1).bit_length()
+        if places > len(self._table):
+            self._table = np.full(places, -1, np.int32)
+            self._place(np.arange(self.count))

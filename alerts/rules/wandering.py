@@ -18,6 +18,7 @@ from alerts.rules.known import Known, sample_name
 from alerts.rules.limit import turns
 from alerts.rules.localtime import MINUTE_MS
 from alerts.rules.operator import Given, Scope, Subject
+from alerts.rules.room import with_room
 from alerts.rules.sections import Section
 from alerts.rules.tracks import CORNERS, Bounds, Walks, aimless
 from alerts.rules.wandering_rule import WanderingRule, check_wandering
@@ -73,10 +74,8 @@ class Wandering:
         """As `Operator.make_room`."""
         self._known.make_room(slots)
         self._state.make_room(slots)
-        more = slots - len(self._lat)
-        if more > 0:
-            self._lat = np.concatenate([self._lat, np.full(more, np.nan)])
-            self._lon = np.concatenate([self._lon, np.full(more, np.nan)])
+        self._lat = with_room(self._lat, slots, np.nan)
+        self._lon = with_room(self._lon, slots, np.nan)
 
     def tune(self, rules: Sequence[WanderingRule]) -> None:
         """As `Operator.tune`."""
