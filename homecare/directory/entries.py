@@ -12,7 +12,6 @@ from homecare.devices import DeviceKind
 from homecare.directory.fields import (
     AreaCode,
     Clock,
-    Clock,
     Entry,
     Id,
     Language,
