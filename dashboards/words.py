@@ -69,6 +69,23 @@ CHANNELS = {
     "device": _("own device"),
     "console": _("console"),
 }
+PROBLEMS = {
+    "timeout": _("did not answer in time"),
+    "gone": _("the address says that it is gone for good"),
+    "channel_deleted": _("the channel was deleted"),
+    "channel_disabled": _("the channel is disabled"),
+    "address_not_allowed": _("the address is in a private network"),
+    "http_not_allowed": _("the address is not https"),
+    "bad_address_or_secret": _("the address or its secret is wrong"),
+    "bad_address": _("the address is wrong"),
+    "not_connected": _("could not be reached"),
+    "tls": _("its certificate is not valid"),
+    "service_refused": _("the service refused it"),
+    "device_not_there": _("the device is offline or not registered"),
+    "device_refused": _("the device refused"),
+    "no_reply": _("the device said nothing"),
+}
+"""Why a message was not delivered; what is not here (a status, an error's name) is shown by its own name."""
 WAYS = {
     "page": _("on the page"),
     "api": _("by the API"),
@@ -200,6 +217,7 @@ VOCABULARY: dict[str, dict[str, str]] = {
     "delivery": DELIVERIES,
     "attempt": ATTEMPTS,
     "channel": CHANNELS,
+    "problem": PROBLEMS,
     "way": WAYS,
     "sex": SEXES,
     "action": ACTIONS,

@@ -290,7 +290,15 @@ async def test_no_page_scrolls_sideways_at_twice_the_size(browser: Browser, dash
     alert = town.alert()
     async with open_page(browser, viewport={"width": 640, "height": 450}) as page:
         await enter(page, dashboard.url, "li")
-        for path in ("/", f"/alerts/{alert}", "/residents/R-1", "/residents", "/devices/unknown", "/quarantine"):
+        for path in (
+            "/",
+            f"/alerts/{alert}",
+            "/residents/R-1",
+            "/residents",
+            "/devices/unknown",
+            "/quarantine",
+            "/outbox",
+        ):
             await page.goto(dashboard.url + path)
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 

@@ -10,7 +10,7 @@ from tests.dashboards.town import Town
 
 async def test_nothing_is_shown_before_signing_in(dashboard: Dashboard) -> None:
     visit = dashboard.visit()
-    for path in ("/", "/queue", "/residents", "/residents/R-1", "/devices/unknown", "/quarantine"):
+    for path in ("/", "/queue", "/residents", "/residents/R-1", "/devices/unknown", "/quarantine", "/outbox"):
         status, text = await visit.get(path, Accept="text/html")
         assert (status, text) == (303, ""), path
     assert (await visit.get("/events/alerts", Accept="text/event-stream"))[0] == 401
