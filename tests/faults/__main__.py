@@ -20,7 +20,7 @@ from tests.services.inventory import given_database_url
 
 OUTPUT = Path(__file__).parents[2] / "build/faults.json"
 TIMES, LONG_TIMES = 20, 3
-QUICK = Plan(rate=1000, seconds=4, outage_s=3, cut_s=3, alerts_outage_s=6)
+QUICK = Plan(rate=1000, seconds=4, outage_s=3, cut_s=3, alerts_outage_s=6, points=2)
 
 
 def main() -> int:

@@ -45,8 +45,9 @@ async def kill_points(stage: AlertsStage) -> Verdict:
     await stage.begin(0, STEP_S, ranks=2)
     not_reached = 0
     async with stage.town() as town:
-        people = await settle(stage, town, len(POINTS), ranks=2)
-        for point, person in zip(POINTS, people, strict=True):
+        points = stage.random.sample(POINTS, min(stage.plan.points, len(POINTS)))
+        people = await settle(stage, town, len(points), ranks=2)
+        for point, person in zip(points, people, strict=True):
             process = await stage.start(stop_at=point, ready=False)
             await stage.trigger(town, person)
             try:
@@ -60,6 +61,7 @@ async def kill_points(stage: AlertsStage) -> Verdict:
     verdict = await judge(stage, before)
     verdict.notes["step_late_s"] = await lateness(stage, STEP_S)
     verdict.notes["points_not_reached"] = not_reached
+    verdict.notes["points"] = len(points)
     return verdict
 
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import psycopg
 
 from tests.bench.numbers import resident_bytes
-from tests.faults import alerts, alerts_clock
+from tests.faults import alerts, alerts_clock, alerts_endpoints
 from tests.faults.alerts_stage import AlertsStage, on_machine
 from tests.faults.buttons import with_buttons
 from tests.faults.full_disk import fill_disk, on_small_disk
@@ -170,6 +170,7 @@ SCENARIOS: Mapping[str, Scenario[Any]] = {
     "alerts_clock_set": Scenario(alerts_clock.clock_set, alerts_clock.on_faked_clock),
     "alerts_summer_time": Scenario(alerts_clock.summer_time, alerts_clock.on_faked_clock),
     "alerts_answer_races": Scenario(alerts.answer_races, on_machine),
+    "alerts_endpoints": Scenario(alerts_endpoints.endpoints, on_machine),
     "alerts_flood": Scenario(alerts.flood, on_machine),
 }
 """In the order in which they run."""

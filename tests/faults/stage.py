@@ -47,6 +47,8 @@ class Plan:
     outage_s: float = 60.0
     cut_s: float = 30.0
     alerts_outage_s: float = 300.0
+    points: int = 100
+    """At how many of the points at which a process can be killed it is, at most."""
 
 
 @dataclass(slots=True)
