@@ -74,6 +74,8 @@ class Routine:
     def concerns(self, samples: Samples, event: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
         signs = any_sign(samples, event, self._signs)
         rows = np.flatnonzero(signs)
+        if not len(rows):
+            return signs
         # Without a clock its time is that of receipt, which differs when it comes again: it is looked at each time.
         clock = (samples.flags[rows] & Flag.WRONG_CLOCK) == 0
         signs[rows] = ~(clock & self._done.told(samples.resident[rows], samples.ts[rows]))

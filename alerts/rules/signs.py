@@ -102,7 +102,7 @@ class Done:
 
     def told(self, resident: npt.NDArray[np.int32], ts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """(n,) An earlier sign of that day is known."""
-        kept = self._kept[resident & (len(self._kept) - 1)]
+        kept = self._kept.take(resident & (len(self._kept) - 1), axis=0)
         known: npt.NDArray[np.bool_] = (kept[:, 0] == resident) & (ts >= kept[:, 1]) & (ts < kept[:, 2])
         return known
 

@@ -26,6 +26,7 @@ from homecare.triggers import Trigger
 RULE = "silence"
 UNHEARD = -NEVER
 """NEVER is a deadline that does not come, and the allowance of a device that is not watched."""
+BLOCK = 512
 MOST_DUE = 50_000
 MOST_TOLD = 3_000
 """What one sweep takes up and tells at most; the next goes on. A power cut in a county must not stop the measurements."""
@@ -45,6 +46,9 @@ class Silence:
         self._wearer = np.zeros(0, np.int32)
         self._since = np.zeros(0, np.int64)
         self._deadline = np.zeros(0, np.int64)
+        """In whole blocks."""
+        self._soonest = np.zeros(0, np.int64)
+        """By block: nobody's deadline is sooner. Who is heard is due later, so most blocks need no look for long."""
         self._silent_at = np.zeros(0, np.int64)
         self._silent_wearer = np.zeros(0, np.int32)
         self._state = np.zeros(0, np.int8)
@@ -62,7 +66,9 @@ class Silence:
             self._interval = with_room(self._interval, slots)
             self._wearer = with_room(self._wearer, slots)
             self._since = with_room(self._since, slots, UNHEARD)
-            self._deadline = with_room(self._deadline, slots, NEVER)
+            blocks = -(-slots // BLOCK)
+            self._deadline = with_room(self._deadline, blocks * BLOCK, NEVER)
+            self._soonest = with_room(self._soonest, blocks, NEVER)
             self._silent_at = with_room(self._silent_at, slots, NEVER)
             self._silent_wearer = with_room(self._silent_wearer, slots)
             self._state = with_room(self._state, slots)
@@ -149,15 +155,25 @@ class Silence:
 
     def _take_up(self, now: int, told: list[Trigger]) -> int:
         """Hold those whose allowance ran out before `now`, the earliest first; up to when all such are held."""
-        due = np.flatnonzero(self._deadline < now)
-        if len(due) > MOST_DUE:
-            deadlines = self._deadline[due]
-            now = int(np.partition(deadlines, MOST_DUE)[MOST_DUE])
-            # However many fell silent in the same millisecond.
-            earlier, same = due[deadlines < now], due[deadlines == now]
-            due = np.concatenate([earlier, same[: MOST_DUE - len(earlier)]])
-        if not len(due):
+        blocks = np.flatnonzero(self._soonest < now)
+        if not len(blocks):
             return now
+        deadlines = self._deadline.reshape(-1, BLOCK)
+        block, place = np.nonzero(deadlines[blocks] < now)
+        due = blocks[block] * BLOCK + place
+        if len(due) > MOST_DUE:
+            all_due = self._deadline[due]
+            now = int(np.partition(all_due, MOST_DUE)[MOST_DUE])
+            # However many fell silent in the same millisecond.
+            earlier, same = due[all_due < now], due[all_due == now]
+            due = np.concatenate([earlier, same[: MOST_DUE - len(earlier)]])
+        if len(due):
+            self._take(due, told)
+        self._soonest[blocks] = deadlines[blocks].min(axis=1)
+        return now
+
+    def _take(self, due: Ints, told: list[Trigger]) -> None:
+        """Hold these, who fell silent."""
         silent = self._deadline[due]
         self._silent_at[due] = np.maximum(self._heard[due], self._since[due]) + self._allowance[due]
         self._silent_wearer[due] = self._wearer[due]
@@ -168,7 +184,6 @@ class Silence:
             told += self._join(self._outages, due[joins], silent[joins])
             due, silent = due[~joins], silent[~joins]
         self._hold(due, silent)
-        return now
 
     def _hold(self, slots: Ints, silent: Ints) -> None:
         areas, until = self._areas(), silent
@@ -193,7 +208,8 @@ class Silence:
         if not len(rows):
             return []
         missed = np.maximum(self._heard[slot], self._since[slot]) + self._interval[slot]
-        awake = np.flatnonzero(chosen[outages.area] & (self._state == AWAKE) & (self._deadline != NEVER))
+        watched = self._deadline[: len(self._state)] != NEVER
+        awake = np.flatnonzero(chosen[outages.area] & (self._state == AWAKE) & watched)
         verdict = judge(
             Held(outages.area[slot].astype(np.int64), slot, silent_at, until, missed, self._heard[slot]),
             (outages.area[awake].astype(np.int64), self._heard[awake]),
@@ -232,7 +248,10 @@ class Silence:
         allowance = self._allowance[slots]
         nothing_due = (counted == UNHEARD) | (allowance == NEVER) | (self._state[slots] != AWAKE)
         from_ = np.maximum(counted, self._listening_since)
-        self._deadline[slots] = np.where(nothing_due, NEVER, from_ + np.where(nothing_due, 0, allowance))
+        deadline = np.where(nothing_due, NEVER, from_ + np.where(nothing_due, 0, allowance))
+        sooner = np.flatnonzero(deadline < self._deadline[slots])
+        self._deadline[slots] = deadline
+        np.minimum.at(self._soonest, slots[sooner] // BLOCK, deadline[sooner])
 
     def _trigger(self, state: Literal["raised", "cleared"], device: int, slot: int, at: int) -> Trigger:
         rule, allowance, interval = self._rule, int(self._allowance[slot]), int(self._interval[slot])
