@@ -84,7 +84,7 @@ select id from log where alert = %(id)s and actor = %(actor)s and action = 'aler
 
 -- name: page_of_alerts
 select * from alert_shown
-where number < %(before)s and (%(states)s::text[] is null or state = any(%(states)s))
+where number < %(before)s and (%(states)s::text[] is null or state = any(%(states)s)) and area is distinct from 'canary'
   and (area in (select area_within(%(area)s)) or (area is null and %(at_root)s))
 order by number desc limit %(most)s
 
