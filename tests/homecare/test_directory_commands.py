@@ -19,6 +19,7 @@ from homecare.directory.entries import Source
 from homecare.errors import InputError
 from homecare.secrets import Vault
 from simulators.county import Secrets, sample_county
+from simulators.scenarios import SCENARIOS
 from tests.conftest import TEMPLATE
 from tests.services.postgres import PostgresServer
 
@@ -152,7 +153,7 @@ def test_scenarios_are_listed_in_both_languages() -> None:
     assert listed.returncode == 0
     assert "night_fall" in listed.stdout
     assert "夜间跌倒" in listed.stdout
-    assert len(listed.stdout.splitlines()) == 7
+    assert len(listed.stdout.splitlines()) == len(SCENARIOS)
 
 
 def test_county_file_is_plain_json(county_file: Path) -> None:
