@@ -14,6 +14,8 @@ from homecare.chain import Finding, Head, Line, check_chain
 
 BEFORE, AFTER = timedelta(hours=6), timedelta(hours=2)
 """What of the readings is shown around the moment it was raised."""
+AT_LEAST = timedelta(minutes=15)
+"""So much room after it, while the case is young."""
 MOST_SAMPLES = 4000
 FIRST, LAST = 20, 8
 """Moments of a long story that fit the page: its beginning and its end."""
@@ -78,7 +80,7 @@ class Picture:
 
 def window(alert: Shown, now: datetime) -> tuple[datetime, datetime]:
     """What of the person's readings belongs to the case."""
-    return alert.raised_at - BEFORE, min(now, alert.raised_at + AFTER)
+    return alert.raised_at - BEFORE, max(alert.raised_at + AT_LEAST, min(now, alert.raised_at + AFTER))
 
 
 def pictures(

@@ -1,10 +1,12 @@
 """What operators and software ask of devices: checked, asked once, seen only by those whose it is, and in the log."""
 
 import pytest
+from playwright.async_api import Browser, expect
 
 from dashboards.downlink import CommandName, check_args
 from homecare.errors import InputError
-from tests.dashboards.conftest import Dashboard
+from tests.dashboards.browsing import desk
+from tests.dashboards.conftest import Dashboard, enter
 from tests.dashboards.test_api import Caller, token_of
 from tests.dashboards.town import Town
 
@@ -116,3 +118,30 @@ async def test_who_may_only_read_asks_nothing_of_devices(dashboard: Dashboard, t
     form = {"csrf": proof, "device": "H-1", "name": "ring"}
     assert (await visit.post("/residents/R-1/asked", form))[0] == 403
     assert town.execute(SHOWN) == []
+
+
+async def test_the_answer_appears_while_one_looks_and_a_call_is_asked_about_first(
+    browser: Browser, dashboard: Dashboard, town: Town
+) -> None:
+    async with desk(browser) as page:
+        await enter(page, dashboard.url, "wang")
+        await page.goto(f"{dashboard.url}/residents/R-1")
+        await page.click("#locate-H-1")
+        await expect(page.locator("#said")).to_contain_text("指令已下发")
+        await expect(page.locator("#asked li")).to_contain_text("等待发送")
+        town.execute("update command set sent_at = now()")
+        await expect(page.locator("#asked li")).to_contain_text("尚未应答")
+        town.one(
+            "select name from command_reply((select id from command), (select device from command), true, '{}', null)"
+        )
+        await expect(page.locator("#asked li.answered")).to_contain_text("已完成")
+        await page.click("#call-H-1")
+        await expect(page.locator("dialog")).to_contain_text("能听到设备周围的声音")
+        assert town.one("select count(*) from command") == 1
+        await page.fill("dialog input[name=number]", "010-00000000")
+        await page.click("dialog button.main")
+        await expect(page.locator("#asked li")).to_have_count(2)
+        await expect(page.locator("dialog")).to_be_hidden()
+    assert town.execute("select name, args from command order by created_at desc limit 1") == [
+        ("call", {"number": "010-00000000"})
+    ]

@@ -122,6 +122,43 @@ async def test_who_cannot_go_says_so_and_may_still_go(dashboard: Dashboard, town
     ]
 
 
+async def test_it_says_what_to_do_while_there_is_something_to_do(
+    dashboard: Dashboard, town: Town, vault: Vault
+) -> None:
+    for kind, zh, en in (
+        ("fall", "不要强行扶起", "Do not pull them up"),
+        ("battery", "给设备充电", "charge the device"),
+    ):
+        alert = town.alert("H-1", kind)
+        mine = link(town, vault, alert)
+        visit = dashboard.visit()
+        assert zh in (await visit.get(mine))[1]
+        town.execute("update contact set language = 'en'")
+        assert en in (await visit.get(mine))[1]
+        town.execute("update contact set language = 'zh'")
+        await visit.post(f"{mine}/acknowledge")
+        assert zh in (await visit.get(mine))[1]
+        await visit.post(f"{mine}/resolve")
+        assert zh not in (await visit.get(mine))[1]
+
+
+async def test_a_link_that_has_answered_for_good_only_shows(dashboard: Dashboard, town: Town, vault: Vault) -> None:
+    alert = town.alert("H-1", "sos")
+    mine = link(town, vault, alert)
+    visit = dashboard.visit()
+    await visit.post(f"{mine}/false-alarm")
+    before = town.execute("select * from alert"), town.execute("select action from log where action <> 'alert.viewed'")
+    for said in ("acknowledge", "decline", "arrive", "resolve", "false-alarm", "well", "not-well"):
+        assert (await visit.post(f"{mine}/{said}"))[0] == 303
+    assert (
+        town.execute("select * from alert"),
+        town.execute("select action from log where action <> 'alert.viewed'"),
+    ) == before
+    text = (await visit.get(mine))[1]
+    assert "事情已经结束" in text
+    assert "<button" not in text
+
+
 async def test_a_false_alarm_is_closed_as_one(dashboard: Dashboard, town: Town, vault: Vault) -> None:
     mine = link(town, vault, town.alert())
     assert (await dashboard.visit().post(f"{mine}/false-alarm"))[0] == 303

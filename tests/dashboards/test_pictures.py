@@ -44,6 +44,10 @@ def night(town: Town, language: str) -> tuple[str, str]:
     )
     town.one("select alert_acknowledge(%s, 'operator:li', 'page', '')", vital)
     town.one("select alert_resolve(%s, 'contact:C-11', 'link', 'technical', '')", battery)
+    town.execute(
+        "insert into command (device, name, expires_at, created_by, sent_at) select key, c.name, now() + c.lasts, 'operator:li', now()"
+        " from device, (values ('ring', interval '2 minutes'), ('test', interval '-1 second')) c (name, lasts) where id = 'H-1'"
+    )
     town.execute("insert into unknown_device values ('X-77', %s, now() - interval '1 hour', now(), 42)", VILLAGE_A)
     return str(fall), str(sos)
 
@@ -71,6 +75,8 @@ async def test_every_page_is_drawn_without_a_complaint(
             ("alert", f"/alerts/{fall}", "body.is-live #map .leaflet-control-scale-line"),
             ("resident", "/residents/R-1", "#day[data-ready]"),
             ("residents", "/residents", "#found tbody"),
+            ("report", f"/alerts/{fall}/report", "#proof"),
+            ("precision", "/rules/precision", "table.figures"),
             ("unknown", "/devices/unknown", "ul.cards"),
             ("quarantine", "/quarantine", "main"),
             ("link", link(town, vault, town.one("select id from alert where id = %s", sos), "C-21"), "button.big"),
@@ -78,6 +84,10 @@ async def test_every_page_is_drawn_without_a_complaint(
             await page.goto(dashboard.url + path)
             await page.wait_for_selector(ready)
             await take(page, f"{name}-{ending}")
+            if name == "link":
+                await page.set_viewport_size({"width": 390, "height": 844})
+                await take(page, f"link-phone-{ending}")
+                assert await page.evaluate("document.documentElement.scrollWidth") <= 390
             if name == "resident":
                 await page.click("[data-span=week]")
                 await page.wait_for_selector("#day[data-ready=week]")
