@@ -21,6 +21,8 @@ POLL_S = 1.0
 MOST = 200
 BEGUN_AT_ONCE = 8
 """Alerts of one batch whose first step is taken with it. Beyond that it is quicker to let escalation take many in one go."""
+Handled = tuple[str, UUID | None]
+"""What became of a trigger, and the alert that it opened."""
 
 
 class Intake:
@@ -52,8 +54,7 @@ class Intake:
             async with self._pool.connection() as db, db.transaction():
                 locked = await one(db, "lock_intake", {})
                 waiting = await rows(db, "waiting_triggers", {"most": MOST}) if locked[0] else []
-                for trigger in waiting:
-                    outcome, alert = await self._handle(db, trigger.id, trigger.state)
+                for outcome, alert in await self._handle_all(db, waiting):
                     meters.TRIGGERS.labels(outcome).inc()
                     if alert is not None:
                         opened.append(alert)
@@ -66,23 +67,41 @@ class Intake:
             self._wakeups.wake("homecare_outbox" if posts else "homecare_escalation")
         return len(waiting)
 
-    async def _handle(self, db: AsyncConnection, trigger: int, state: str) -> tuple[str, UUID | None]:
-        """What became of it; the alert that it opened."""
+    async def _handle_all(self, db: AsyncConnection, waiting: Sequence[Any]) -> list[Handled]:
+        """In their order. A whole batch that only raises goes in one statement, unless one of them is in trouble."""
+        if len(waiting) > 1 and all(trigger.plain for trigger in waiting):
+            try:
+                async with db.transaction():
+                    raised = await rows(db, "raise_alerts", {"triggers": [trigger.id for trigger in waiting]})
+                    return [_outcome(each) for each in raised]
+            except psycopg.OperationalError:
+                raise
+            except psycopg.Error as error:
+                log.warning("batch_not_raised", triggers=len(waiting), problem=error.diag.message_primary)
+        return [await self._handle(db, trigger) for trigger in waiting]
+
+    async def _handle(self, db: AsyncConnection, trigger: Any) -> Handled:
         try:
             async with db.transaction():
-                return await _raise(db, trigger) if state == "raised" else (await _clear(db, trigger), None)
+                if trigger.plain:
+                    return _outcome(await one(db, "raise_alert", {"trigger": trigger.id}))
+                return await (_join(db, trigger.id) if trigger.state == "raised" else _clear(db, trigger.id))
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
             # It must not stop those behind it; people learn of it by the log and the counter.
             problem = error.diag.message_primary or type(error).__name__
-            log.error("trigger_not_handled", trigger=trigger, problem=problem)
-            await write_log(db, None, "trigger.failed", {"trigger": trigger, "problem": problem})
-            await run(db, "trigger_handled", {"trigger": trigger, "alert": None})
+            log.error("trigger_not_handled", trigger=trigger.id, problem=problem)
+            await write_log(db, None, "trigger.failed", {"trigger": trigger.id, "problem": problem})
+            await run(db, "trigger_handled", {"trigger": trigger.id, "alert": None})
             return "failed", None
 
 
-async def _raise(db: AsyncConnection, trigger: int) -> tuple[str, UUID | None]:
+def _outcome(raised: Any) -> Handled:
+    return raised.outcome, raised.alert_id if raised.outcome == "opened" else None
+
+
+async def _join(db: AsyncConnection, trigger: int) -> Handled:
     about = await one(db, "case_of_sequence", {"trigger": trigger})
     if about is not None:
         # An SOS that was taken back has its case already, in which somebody is asked to confirm.
@@ -90,15 +109,14 @@ async def _raise(db: AsyncConnection, trigger: int) -> tuple[str, UUID | None]:
         detail = {"trigger": trigger, "rule": about.rule, "severity": about.severity, "at": about.at.isoformat()}
         await write_log(db, about.id, "alert.joined", detail)
         return "joined", None
-    raised = await one(db, "raise_alert", {"trigger": trigger})
-    return raised.outcome, raised.alert_id if raised.outcome == "opened" else None
+    return _outcome(await one(db, "raise_alert", {"trigger": trigger}))
 
 
-async def _clear(db: AsyncConnection, trigger: int) -> str:
+async def _clear(db: AsyncConnection, trigger: int) -> Handled:
     about = await one(db, "alert_to_clear", {"trigger": trigger})
     alert: UUID | None = None if about is None else about.id
     await run(db, "trigger_handled", {"trigger": trigger, "alert": alert})
     if about is None:
-        return "nothing_open"
+        return "nothing_open", None
     # After the trigger has joined the alert, whose series then tell whether all of it is over.
-    return str((await one(db, "clear_alert", {"alert": alert, "at": about.at}))[0])
+    return str((await one(db, "clear_alert", {"alert": alert, "at": about.at}))[0]), None

@@ -39,6 +39,11 @@ returning id
 -- name: raise_alert
 select alert_id, outcome from alert_raise(%(trigger)s)
 
+-- name: raise_alerts
+-- As raise_alert, one after the other, for many.
+select r.alert_id, r.outcome
+from unnest(%(triggers)s::bigint[]) with ordinality t (id, n) cross join lateral alert_raise(t.id) r order by t.n
+
 -- name: set_event_alert
 update event set alert = %(alert)s where id = %(event)s
 
@@ -92,7 +97,9 @@ select alert, name from command_reply(%(id)s, %(device)s, %(ok)s, %(result)s, %(
 select pg_try_advisory_xact_lock(0x686f6d6572), set_config('idle_in_transaction_session_timeout', '10s', true)
 
 -- name: waiting_triggers
-select id, state from trigger where handled_at is null order by id limit %(most)s for update skip locked
+-- `plain`: raised, and not what a sequence of events means.
+select id, state, state = 'raised' and evidence #> '{events,0,boot}' is null as plain
+from trigger where handled_at is null order by id limit %(most)s for update skip locked
 
 -- name: case_of_sequence
 -- What a sequence of events means is about the case that the first of them has, unless it is worse than that case.
