@@ -26,7 +26,7 @@ from alerts.watch.troubles import Begin, Trouble, over, tell
 from homecare.clock import Clock, to_datetime, to_rfc3339, wall_clock
 from homecare.database import unavailable
 from homecare.errors import BrokerUnavailable, DatabaseUnavailable, HomecareError
-from homecare.tasks import raise_if_cancelled, retry
+from homecare.tasks import raise_if_cancelled
 
 log = structlog.get_logger()
 NAME = "canary"
@@ -67,14 +67,25 @@ class Canary:
         """Presses that wait for their post, by `raised_at`."""
 
     async def run(self) -> None:
-        """Until cancelled. HomecareError where nothing can listen at `url` on this machine."""
-        async with self.listening(), aiohttp.ClientSession(trust_env=False) as http:
-            # The registry is to know its device before the first press.
-            await retry(self.prepare, what="canary", on=DatabaseUnavailable)
-            await asyncio.sleep(self._every_s)
+        """Until cancelled. Whatever goes wrong here is told, and never stops what the people's alerts are made of."""
+        async with aiohttp.ClientSession(trust_env=False) as http:
             while True:
+                try:
+                    # The registry is to know its device before the first press.
+                    if await self.prepare():
+                        await asyncio.sleep(self._every_s)
+                        await self._press_while_held(http)
+                except Exception as error:  # noqa: BLE001 - see above
+                    await self._failed(error)
+                await asyncio.sleep(self._every_s)
+
+    async def _press_while_held(self, http: aiohttp.ClientSession) -> None:
+        if not await self._held():
+            return
+        async with self.listening():
+            while await self._held():
                 began = time.monotonic()
-                if await self._held() and await self.beat() and self._heartbeat:
+                if await self.beat() and self._heartbeat:
                     await self._tell_outside(http)
                 await asyncio.sleep(max(0.0, self._every_s - (time.monotonic() - began)))
 
@@ -120,18 +131,14 @@ class Canary:
         if self._failures >= IN_A_ROW:
             try:
                 await self._say(heard_again=False)
-            except DatabaseUnavailable as problem:
+            except Exception as problem:  # noqa: BLE001 - then the heartbeat's absence is what tells
                 log.error("canary_not_told", problem=str(problem))
 
     async def _held(self) -> bool:
-        try:
-            with unavailable():
-                async with self._pool.connection() as db:
-                    values = {"holder": self._holder, "every_s": self._every_s}
-                    return await one(db, "hold_canary", values) is not None
-        except DatabaseUnavailable as error:
-            await self._failed(error)
-            return False
+        with unavailable():
+            async with self._pool.connection() as db:
+                values = {"holder": self._holder, "every_s": self._every_s}
+                return await one(db, "hold_canary", values) is not None
 
     async def _end(self) -> None:
         with unavailable():
@@ -175,10 +182,13 @@ class Canary:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
-            await web.TCPSite(runner, at.hostname, at.port).start()
+            try:
+                await web.TCPSite(runner, at.hostname, at.port).start()
+            except OSError as error:
+                raise HomecareError(
+                    f"cannot listen on HOMECARE_CANARY_LISTEN, {at.netloc}: {error.strerror}"
+                ) from error
             yield
-        except OSError as error:
-            raise HomecareError(f"HOMECARE_CANARY_LISTEN: cannot listen on {at.netloc}: {error.strerror}") from error
         finally:
             await runner.cleanup()
 

@@ -28,6 +28,7 @@ from homecare.tasks import retry
 
 log = structlog.get_logger()
 EVERY_S = 1.0
+AFTER_FAILURE_S = 60.0
 LOCK = 0x6472696C
 AS_IF: dict[str, Any] = {"kind": "sos", "severity": "critical", "service": None}
 """Whom a drill calls is whom this would call first."""
@@ -47,10 +48,16 @@ class Drills:
         self._pool, self._kinds, self._wake = pool, list(kinds), wake
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. What goes wrong with drills never stops what the people's alerts are made of."""
         while True:
-            await retry(self.step, what="drills", on=DatabaseUnavailable)
-            await asyncio.sleep(EVERY_S)
+            pause_s = EVERY_S
+            try:
+                await retry(self.step, what="drills", on=DatabaseUnavailable)
+            except Exception as error:  # noqa: BLE001 - see above
+                log.error("drills_failed", problem=str(error), kind=type(error).__name__)
+                meters.FAILURES.labels("drills").inc()
+                pause_s = AFTER_FAILURE_S
+            await asyncio.sleep(pause_s)
 
     async def step(self) -> None:
         """Begin what is due, tell whose turn it is, and write down what came of those who were told."""
