@@ -44,7 +44,7 @@ class Bed:
 
     def __init__(self, name: str, rule: BedRule) -> None:
         self.name, self._own = name, rule
-        self._known = Known()
+        self.known = Known()
         self._state = Columns(
             {
                 "device": Column(np.int32, 0),
@@ -80,7 +80,7 @@ class Bed:
 
     def make_room(self, slots: int) -> None:
         self._state.make_room(slots)
-        self._known.make_room(slots)
+        self.known.make_room(slots)
 
     def tune(self, rules: Sequence[BedRule]) -> None:
         def column(values: Sequence[float]) -> Ints:
@@ -99,7 +99,7 @@ class Bed:
         self._back = column([rule.back_s * 1000 for rule in rules])
 
     def know(self, slots: Ints, subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
-        self._known.know(slots, subjects, variant)
+        self.known.know(slots, subjects, variant)
 
     def dump(self) -> dict[str, npt.NDArray[Any]]:
         return self._state.dump()
@@ -116,7 +116,7 @@ class Bed:
         return triggers
 
     def step(self, given: Given) -> list[Trigger]:
-        self._known.meet(given)
+        self.known.meet(given)
         triggers: list[Trigger] = []
         for turn in turns(given.slot):
             self._settle(self._state.give(given.slot[turn]), given.samples.ts[turn], triggers)
@@ -142,7 +142,7 @@ class Bed:
         state["inside"][place] = np.where(inside, IN, np.where(left | (was != UNKNOWN), OUT, UNKNOWN))
         coming = inside & away & ~back
         state["back_at"][place[coming]] = ts[coming]
-        state["due"][place[coming]] = ts[coming] + self._back[self._known.variant[slot[coming]]]
+        state["due"][place[coming]] = ts[coming] + self._back[self.known.variant[slot[coming]]]
         # Up again before they were back: it goes on as if they had not lain down.
         again = ~inside & away & back
         state["back_at"][place[again]] = 0
@@ -158,7 +158,7 @@ class Bed:
 
     def _leave(self, place: Ints, slot: Ints, ts: Ints, received: Ints, event: npt.NDArray[np.bool_]) -> None:
         """An absence begins; by day, it is none of ours."""
-        state, variant, morning = self._state, self._known.variant[slot], self._morning(slot, ts)
+        state, variant, morning = self._state, self.known.variant[slot], self._morning(slot, ts)
         usual = quantile(state["absence"][place], state["absences"][place].astype(np.int64), self._share[variant])
         learnt = state["absences"][place] >= self._least[variant]
         usual_ms = np.where(learnt, 1000 * np.nan_to_num(usual), -1).astype(np.int64)
@@ -175,9 +175,9 @@ class Bed:
 
     def _morning(self, slot: Ints, at: Ints) -> Ints:
         """When the night ends that began last before `at`."""
-        variant, zone = self._known.variant[slot], self._known.zone[slot]
-        night = self._known.zones.day(zone, at, self._from[variant])
-        return self._known.zones.moment(zone, night, self._to[variant])
+        variant, zone = self.known.variant[slot], self.known.zone[slot]
+        night = self.known.zones.day(zone, at, self._from[variant])
+        return self.known.zones.moment(zone, night, self._to[variant])
 
     def _settle(self, place: Ints, until: Ints, triggers: list[Trigger]) -> None:
         """What has come due by `until`: somebody is missing, or is back for good."""
@@ -185,7 +185,7 @@ class Bed:
         due = state["due"][place]
         place, at = place[due <= until], due[due <= until]
         slot = state.slot(place)
-        variant = self._known.variant[slot]
+        variant = self.known.variant[slot]
         home = state["back_at"][place] > 0
         missing = ~home & self._on[variant]
         state["raised_at"][place[missing]] = at[missing]
@@ -205,8 +205,8 @@ class Bed:
         state["left_at"][place] = state["back_at"][place] = state["raised_at"][place] = 0
 
     def _trigger(self, word: Literal["raised", "cleared"], slot: int, place: int, at: int) -> Trigger:
-        state, rule = self._state, self._rules[self._known.variant[slot]]
-        resident, zone = int(self._known.resident[slot]), int(self._known.zone[slot])
+        state, rule = self._state, self._rules[self.known.variant[slot]]
+        resident, zone = int(self.known.resident[slot]), int(self.known.zone[slot])
         left_at, back_at, usual = (int(state[name][place]) for name in ("left_at", "back_at", "usual"))
         told: dict[str, Any] = (
             {"event": "bed_exit"} if state["left_event"][place] else {"metric": "presence", "value": 0}
@@ -224,9 +224,9 @@ class Bed:
         away = (back_at or at) - left_at
 
         def words(template: str, language: texts.Language) -> str:
-            habit = max(usual, 0) or int(self._floor[self._known.variant[slot]])
+            habit = max(usual, 0) or int(self._floor[self.known.variant[slot]])
             return template.format(
-                left=self._known.zones.clock(zone, left_at),
+                left=self.known.zones.clock(zone, left_at),
                 duration=texts.duration(away, language),
                 usual=texts.duration(habit, language),
             )

@@ -75,7 +75,7 @@ class Change:
 
     def __init__(self, name: str, rule: ChangeRule) -> None:
         self.name, self._own = name, rule
-        self._known = Known()
+        self.known = Known()
         bins, keep = rule.bins, rule.keep
         self._state = Columns(
             {
@@ -109,7 +109,7 @@ class Change:
 
     def make_room(self, slots: int) -> None:
         self._state.make_room(slots)
-        self._known.make_room(slots)
+        self.known.make_room(slots)
 
     def tune(self, rules: Sequence[ChangeRule]) -> None:
         self._rules = list(rules)
@@ -129,7 +129,7 @@ class Change:
         self._usual = np.array([rule.against == "usual" for rule in rules])
 
     def know(self, slots: npt.NDArray[np.int64], subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
-        self._known.know(slots, subjects, variant)
+        self.known.know(slots, subjects, variant)
 
     def sweep(self, until: int) -> list[Trigger]:  # noqa: ARG002 - of the protocol
         """Nothing: only a reading tells that something has changed."""
@@ -145,7 +145,7 @@ class Change:
         self._state.load(state, slots)
 
     def step(self, given: Given) -> list[Trigger]:
-        self._known.meet(given)
+        self.known.meet(given)
         triggers: list[Trigger] = []
         for turn in turns(given.slot):
             self._turn(given, turn, triggers)
@@ -154,10 +154,10 @@ class Change:
     def _turn(self, given: Given, rows: npt.NDArray[np.int64], triggers: list[Trigger]) -> None:
         """One reading of each of these slots."""
         state, slot = self._state, given.slot[rows]
-        place, variant = state.give(slot), self._known.variant[slot]
+        place, variant = state.give(slot), self.known.variant[slot]
         x = given.samples.values[rows, INDEX[self._own.metric]]
         ts = given.samples.ts[rows]
-        local = ts + self._known.zones.offset(self._known.zone[slot], ts)
+        local = ts + self.known.zones.offset(self.known.zone[slot], ts)
         part = local % DAY_MS // MINUTE_MS * self._own.bins // 1440
         cell = place, part
         # Never back: people move to other zones.
@@ -247,7 +247,7 @@ class Change:
         ]
 
     def _trigger(self, given: Given, row: int, compared: Compared, said: Said) -> Trigger:
-        samples, rule = given.samples, self._rules[self._known.variant[given.slot[row]]]
+        samples, rule = given.samples, self._rules[self.known.variant[given.slot[row]]]
         value, at = texts.plain(samples.values[row, INDEX[rule.metric]]), int(samples.ts[row])
         one, raised = said.one, said.state == "raised"
         usual, difference = _finite(compared.usual[one]), _finite(compared.difference[one])

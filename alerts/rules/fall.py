@@ -57,7 +57,7 @@ class Fall:
 
     def __init__(self, name: str, rule: FallRule, judge: Model | None = None) -> None:
         self.name = name
-        self._known = Known()
+        self.known = Known()
         self._model = model() if judge is None else judge
         self._lanes = (Traces(), Traces())
         self._after = After()
@@ -82,7 +82,7 @@ class Fall:
     def make_room(self, slots: int) -> None:
         for columns in self._columns.values():
             columns.make_room(slots)
-        self._known.make_room(slots)
+        self.known.make_room(slots)
 
     def tune(self, rules: Sequence[FallRule]) -> None:
         self._rules = list(rules)
@@ -91,7 +91,7 @@ class Fall:
         self._late = np.array([round(rule.late_s * SECOND) for rule in rules], np.int64)
 
     def know(self, slots: Ints, subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
-        self._known.know(slots, subjects, variant)
+        self.known.know(slots, subjects, variant)
 
     def step(self, given: Given) -> list[Trigger]:  # noqa: ARG002
         return []
@@ -169,7 +169,7 @@ class Fall:
 
     def _lateness(self, lane: Traces, rows: Ints) -> Ints:
         """`late_s` in bins."""
-        late: Ints = self._late[self._known.variant[lane.state.slot(rows)]]
+        late: Ints = self._late[self.known.variant[lane.state.slot(rows)]]
         return late
 
     def _judge(self, lane: Traces, rows: Ints, until: Ints, due: Ints | None, triggers: list[Trigger]) -> None:
@@ -182,7 +182,7 @@ class Fall:
         found = features(filled(peaks.around))[1]
         sure = self._model.confidence(found)
         slots = lane.state.slot(peaks.row)
-        for i in np.flatnonzero(sure >= self._confidence[self._known.variant[slots]]).tolist():
+        for i in np.flatnonzero(sure >= self._confidence[self.known.variant[slots]]).tolist():
             self._raise(lane, peaks, i, float(sure[i]), found[i], triggers)
 
     def _raise(
@@ -196,7 +196,7 @@ class Fall:
     ) -> None:
         row, at = int(peaks.row[i]), int(peaks.bin[i])
         slot = lane.state.slot(np.array([row]))
-        variant = self._known.variant[slot[0]]
+        variant = self.known.variant[slot[0]]
         place = int(self._after.state.give(slot)[0])
         before = int(self._after.state["bin"][place])
         if abs(at - before) < self._quiet[variant]:
@@ -224,7 +224,7 @@ class Fall:
         slots = lane.state.slot(rows)
         for i in self._after.open(lane, rows).tolist():
             place = int(state.rows(slots[i : i + 1])[0])
-            rule = self._rules[self._known.variant[slots[i]]]
+            rule = self._rules[self.known.variant[slots[i]]]
             followed = self._after.followed(place, int(lane.state["newest"][rows[i]]), rule)
             if followed is None:
                 continue

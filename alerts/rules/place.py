@@ -63,7 +63,7 @@ class Places:
     positions = True
 
     def __init__(self, rule: PlaceRule) -> None:
-        self._known = Known()
+        self.known = Known()
         self._fences = Fences()
         self._state = Columns({**_OF_PERSON, **_OF_PLACES})
         self.tune([rule])
@@ -79,7 +79,7 @@ class Places:
 
     def make_room(self, slots: int) -> None:
         """As `Operator.make_room`."""
-        for part in (self._known, self._fences, self._state):
+        for part in (self.known, self._fences, self._state):
             part.make_room(slots)
 
     def tune(self, rules: Sequence[PlaceRule]) -> None:
@@ -98,7 +98,7 @@ class Places:
 
     def know(self, slots: npt.NDArray[np.int64], subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
         """As `Operator.know`."""
-        self._known.know(slots, subjects, variant)
+        self.known.know(slots, subjects, variant)
         radius = [self._rules[number].home_radius_m for number in variant.tolist()]
         self._fences.know(slots, [(subject.resident, r) for subject, r in zip(subjects, radius, strict=True)])
         self._widen(self._fences.widest)
@@ -107,7 +107,7 @@ class Places:
         """As `Operator.step`."""
         if not len(given):
             return []
-        self._known.meet(given)
+        self.known.meet(given)
         row = self._state.give(given.slot)
         triggers: list[Trigger] = []
         for turn in turns(given.slot):
@@ -146,7 +146,7 @@ class Places:
     ) -> None:
         """One fix of each of these people."""
         samples, slot = given.samples, given.slot[turn]
-        at, variant = samples.ts[turn], self._known.variant[slot]
+        at, variant = samples.ts[turn], self.known.variant[slot]
         self._arrange(slot, row, at)
         self._find_absent(row, at, triggers)
         accuracy = samples.accuracy[turn].astype(np.float64)
@@ -186,7 +186,7 @@ class Places:
         index, which, number = self._fences.numbers(slot[changed])
         open_ = (self._fences.watch[number] == HOME_BY) & (self._state["due"][rows[index], which] == NEVER)
         index, which, number = index[open_], which[open_], number[open_]
-        zone = self._known.zone[slot[changed][index]]
+        zone = self.known.zone[slot[changed][index]]
         self._state["due"][rows[index], which] = self._next(zone, at[changed][index], number)
 
     def _next(
@@ -194,7 +194,7 @@ class Places:
     ) -> npt.NDArray[np.int64]:
         """The next time after `at` at which these places' hour strikes."""
         minute = self._fences.minute[number]
-        return self._known.zones.moment(zone, self._known.zones.day(zone, at, minute) + 1, minute)
+        return self.known.zones.moment(zone, self.known.zones.day(zone, at, minute) + 1, minute)
 
     def _find_absent(self, row: npt.NDArray[np.int64], before: npt.NDArray[np.int64], triggers: list[Trigger]) -> None:
         """Whose hour struck before that time, and who was not there."""
@@ -206,9 +206,9 @@ class Places:
             number = np.zeros(len(rows), np.int64)
             number[has] = self._fences.first(slot[has]) + which[has]
             due_again = np.full(len(rows), NEVER)
-            due_again[has] = self._next(self._known.zone[slot[has]], due[has], number[has])
+            due_again[has] = self._next(self.known.zone[slot[has]], due[has], number[has])
             state["due"][rows, which] = due_again
-            stale = due - state["last"][rows, fixes.AT].astype(np.int64) > self._stale[self._known.variant[slot]]
+            stale = due - state["last"][rows, fixes.AT].astype(np.int64) > self._stale[self.known.variant[slot]]
             for i in np.flatnonzero(has & (state["side"][rows, which] == OUTSIDE) & ~stale).tolist():
                 state["raised_at"][rows[i], which[i]] = due[i]
                 triggers.append(self._absent(int(rows[i]), int(number[i]), int(due[i])))
@@ -311,8 +311,8 @@ class Places:
     def _at_hours(self, row: int, at: int) -> bool:
         """Whether leaving home tells at this hour."""
         slot = self._state.slot(np.array([row]))
-        variant = self._known.variant[slot]
-        local = at + int(self._known.zones.offset(self._known.zone[slot], np.array([at]))[0])
+        variant = self.known.variant[slot]
+        local = at + int(self.known.zones.offset(self.known.zone[slot], np.array([at]))[0])
         minute = local // MINUTE_MS % 1440
         first, last = float(self._from[variant][0]), float(self._until[variant][0])
         return first <= minute < last if first <= last else minute >= first or minute < last
@@ -326,9 +326,9 @@ class Places:
 
     def _occasion(self, row: int, at: int, name: str) -> Occasion:
         slot = int(self._state.slot(np.array([row]))[0])
-        rule = self._rules[int(self._known.variant[slot])]
-        clock = self._known.zones.clock(int(self._known.zone[slot]), at)
-        return Occasion(rule, int(self._state["device"][row]), int(self._known.resident[slot]), at, clock, name)
+        rule = self._rules[int(self.known.variant[slot])]
+        clock = self.known.zones.clock(int(self.known.zone[slot]), at)
+        return Occasion(rule, int(self._state["device"][row]), int(self.known.resident[slot]), at, clock, name)
 
 
 SECTION = Section("place", PlaceRule, check_place, lambda _name, rule: Places(rule), single=True)

@@ -40,7 +40,7 @@ class Routine:
 
     def __init__(self, name: str, rule: RoutineRule) -> None:
         self.name, self._own = name, rule
-        self._known, self._done = Known(), Done()
+        self.known, self._done = Known(), Done()
         self._state = Columns(
             {
                 "day": Column(np.int32, NO_DAY),
@@ -83,7 +83,7 @@ class Routine:
 
     def make_room(self, slots: int) -> None:
         self._state.make_room(slots)
-        self._known.make_room(slots)
+        self.known.make_room(slots)
 
     def tune(self, rules: Sequence[RoutineRule]) -> None:
         self._rules = list(rules)
@@ -101,7 +101,7 @@ class Routine:
         self._done.forget()
 
     def know(self, slots: Ints, subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
-        self._known.know(slots, subjects, variant)
+        self.known.know(slots, subjects, variant)
         self._done.forget()
 
     def dump(self) -> dict[str, npt.NDArray[Any]]:
@@ -127,26 +127,26 @@ class Routine:
         if not len(rows):
             return
         slot, at = slot[rows], samples.ts[rows]
-        zone, minute = self._known.zone[slot], self._from[self._known.variant[slot]]
-        zones = self._known.zones
+        zone, minute = self.known.zone[slot], self._from[self.known.variant[slot]]
+        zones = self.known.zones
         ends = zones.moment(zone, zones.day(zone, at, minute) + 1, minute)
         self._done.tell(samples.resident[rows], at, ends, self._state.slots)
 
     def step(self, given: Given) -> list[Trigger]:
-        self._known.meet(given)
-        counts = self._counts[self._known.variant[given.slot]] if len(self._rules) > 1 else None
+        self.known.meet(given)
+        counts = self._counts[self.known.variant[given.slot]] if len(self._rules) > 1 else None
         marks = marks_of(given, signs_among(given.samples, given.event, self._signs, counts))
         if not len(marks.slot):
             return []
-        variant, zone = self._known.variant[marks.slot], self._known.zone[marks.slot]
-        day = self._known.zones.day(zone, marks.at, self._from[variant])
+        variant, zone = self.known.variant[marks.slot], self.known.zone[marks.slot]
+        day = self.known.zones.day(zone, marks.at, self._from[variant])
         first = np.unique(np.concatenate([run_starts(marks.slot), run_starts(day)]))
         marks, day, variant, zone = marks.take(first), day[first], variant[first], zone[first]
         triggers: list[Trigger] = []
         for turn in turns(marks.slot):
             self._turn(marks.take(turn), day[turn], triggers)
-        ends = self._known.zones.moment(zone, day + 1, self._from[variant])
-        self._done.tell(self._known.resident[marks.slot], marks.at, ends, self._state.slots)
+        ends = self.known.zones.moment(zone, day + 1, self._from[variant])
+        self._done.tell(self.known.resident[marks.slot], marks.at, ends, self._state.slots)
         return triggers
 
     def _turn(self, marks: Marks, day: Ints, triggers: list[Trigger]) -> None:
@@ -165,9 +165,9 @@ class Routine:
     def _new_day(self, place: Ints, day: Ints) -> None:
         """A day begins: by when is its first sign due?"""
         state, slot = self._state, self._state.slot(place)
-        variant, zone = self._known.variant[slot], self._known.zone[slot]
+        variant, zone = self.known.variant[slot], self.known.zone[slot]
         state["day"][place], state["first"][place] = day, NEVER
-        state["ends"][place] = self._known.zones.moment(zone, day + 1, self._from[variant])
+        state["ends"][place] = self.known.zones.moment(zone, day + 1, self._from[variant])
         days = state["habit_day"][place].astype(np.int64)
         counted = (days != NO_DAY) & (days >= (day - self._days[variant])[:, None])
         number = counted.sum(axis=1)  # newest first, so they are the first ones
@@ -176,7 +176,7 @@ class Routine:
         learnt = (number >= self._least[variant]) & ~agreed
         usual_minute = np.where(learnt, np.nan_to_num(usual), -1).astype(np.int64)
         minute = np.where(agreed, self._by[variant], usual_minute + self._margin[variant])
-        deadline = self._known.zones.moment(zone, day, minute)
+        deadline = self.known.zones.moment(zone, day, minute)
         # What was agreed on is owed from the day after the first time.
         expected = learnt | (agreed & (days[:, 0] != NO_DAY))
         state["expected"][place] = expected
@@ -203,7 +203,7 @@ class Routine:
         state, slot = self._state, self._state.slot(place)
         due = state["due"][place]
         judged = state["deadline"][place] == due
-        missing = judged & (state["first"][place] == NEVER) & self._on[self._known.variant[slot]]
+        missing = judged & (state["first"][place] == NEVER) & self._on[self.known.variant[slot]]
         state["raised_at"][place[missing]] = due[missing]
         for index in np.flatnonzero(missing).tolist():
             triggers.append(self._raised(int(slot[index]), int(place[index])))
@@ -216,7 +216,7 @@ class Routine:
         first = state["first"][place]
         seen = first != NEVER
         known, at = place[seen], first[seen]
-        local = at + self._known.zones.offset(self._known.zone[state.slot(known)], at)
+        local = at + self.known.zones.offset(self.known.zone[state.slot(known)], at)
         state["habit"][known] = pushed(state["habit"][known], (local - day[seen] * DAY_MS) // MINUTE_MS)
         state["habit_day"][known] = pushed(state["habit_day"][known], day[seen])
         device, smallest = state["device"][known], state["smallest"][known]
@@ -224,17 +224,17 @@ class Routine:
         self._new_day(place, day + 1)
 
     def _raised(self, slot: int, place: int) -> Trigger:
-        state, zone = self._state, int(self._known.zone[slot])
+        state, zone = self._state, int(self.known.zone[slot])
         at, usual = int(state["raised_at"][place]), int(state["usual"][place])
         days = list(zip(state["habit_day"][place].tolist(), state["habit"][place].tolist(), strict=True))
         usually = None if usual < 0 else minute_name(usual)
         evidence = {
-            "signs": list(self._rules[self._known.variant[slot]].signs),
+            "signs": list(self._rules[self.known.variant[slot]].signs),
             "days": [{"day": date_of(day), "first": minute_name(first)} for day, first in days[::-1] if day != NO_DAY],
             "usual": usually,
             "deadline": at,
         }
-        clock = self._known.zones.clock(zone, at)
+        clock = self.known.zones.clock(zone, at)
         words = {"by": clock, "usual": usually or clock}
         return self._trigger("raised", slot, at, at, int(state["smallest"][place]), None, evidence, words)
 
@@ -243,7 +243,7 @@ class Routine:
         metric, deadline = (sign if sign in INDEX else None), int(self._state["raised_at"][place])
         told = {"metric": sign, "value": texts.plain(marks.value[index])} if metric else {"event": sign}
         evidence = {"readings": [told | {"at": at, "received": int(marks.received[index])}], "deadline": deadline}
-        words = {"at": self._known.zones.clock(int(self._known.zone[slot]), at)}
+        words = {"at": self.known.zones.clock(int(self.known.zone[slot]), at)}
         return self._trigger("cleared", slot, deadline, at, int(marks.device[index]), metric, evidence, words)
 
     def _trigger(
@@ -257,7 +257,7 @@ class Routine:
         evidence: dict[str, Any],
         words: dict[str, str],
     ) -> Trigger:
-        rule, resident = self._rules[self._known.variant[slot]], int(self._known.resident[slot])
+        rule, resident = self._rules[self.known.variant[slot]], int(self.known.resident[slot])
         zh, en = (rule.zh, rule.en) if word == "raised" else (rule.cleared_zh, rule.cleared_en)
         return Trigger(
             key=f"routine.{self.name}:{resident}:{deadline}:{word}",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from alerts.rules.known import Known, KnowsPeople
 from alerts.rules.operator import (
     Expects,
     Given,
@@ -65,6 +66,10 @@ class Running:
     def __init__(self, operators: Sequence[Named], devices: Slots, residents: Slots) -> None:
         self.operators = tuple(operators)
         self._slots: dict[Scope, Slots] = {"device": devices, "resident": residents}
+        self._known = {scope: Known() for scope in self._slots}
+        for named in operators:
+            if isinstance(named.operator, KnowsPeople):
+                named.operator.known = self._known[named.operator.scope]
         self._lanes = _lanes([named for named in operators if named.operator.ordered])
         self._at_once = [named for named in operators if not named.operator.ordered]
         self._wait_ms = max((named.operator.wait_ms for named in operators), default=0)
@@ -82,6 +87,8 @@ class Running:
 
     def make_room(self) -> None:
         """After slots were added."""
+        for scope, known in self._known.items():
+            known.make_room(self._slots[scope].capacity + 1)
         for named in self.operators:
             # One more than there can be: the last row of what it dumps shows what a blank one looks like.
             named.operator.make_room(self._slots[named.operator.scope].capacity + 1)
@@ -103,9 +110,8 @@ class Running:
         variant: npt.NDArray[np.int16],
     ) -> None:
         """Who is in these slots, and which variant of the rules holds for them."""
-        for named in self.operators:
-            if named.operator.scope == scope:
-                named.operator.know(slots, subjects, variant)
+        operators = (named.operator for named in self.operators if named.operator.scope == scope)
+        self._known[scope].tell(operators, slots, subjects, variant)
 
     def apply(
         self,

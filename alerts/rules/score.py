@@ -45,7 +45,7 @@ class WarningScore:
 
     def __init__(self, name: str, rule: ScoreRule) -> None:
         self.name, self._own = name, rule
-        self._known = Known()
+        self.known = Known()
         self._scale = np.ones(0, np.int8)
         five = (len(MEASURED),)
         self._state = Columns(
@@ -80,7 +80,7 @@ class WarningScore:
 
     def make_room(self, slots: int) -> None:
         self._state.make_room(slots)
-        self._known.make_room(slots)
+        self.known.make_room(slots)
         self._scale = with_room(self._scale, slots, 1)
 
     def tune(self, rules: Sequence[ScoreRule]) -> None:
@@ -95,7 +95,7 @@ class WarningScore:
         self._lowest = int(self._bands.min())
 
     def know(self, slots: Ints, subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
-        self._known.know(slots, subjects, variant)
+        self.known.know(slots, subjects, variant)
         self._scale[slots] = [1 if subject.resident is None else subject.resident.spo2_scale for subject in subjects]
         rows = self._state.rows(slots)
         self._state["bound"][rows[rows > 0]] = FULL
@@ -111,7 +111,7 @@ class WarningScore:
         return []
 
     def step(self, given: Given) -> list[Trigger]:
-        self._known.meet(given)
+        self.known.meet(given)
         triggers: list[Trigger] = []
         for turn in turns(given.slot):
             self._turn(given, turn, triggers)
@@ -141,7 +141,7 @@ class WarningScore:
 
     def _look(self, given: Given, rows: Ints, place: Ints, triggers: list[Trigger]) -> None:
         state, slot, ts = self._state, given.slot[rows], given.samples.ts[rows]
-        variant = self._known.variant[slot]
+        variant = self.known.variant[slot]
         at = state["at"][place]
         fresh = (at > 0) & (ts[:, None] - at <= self._window[variant][:, None])
         unknown = np.full(len(rows), UNKNOWN, np.int8)
@@ -168,7 +168,7 @@ class WarningScore:
         """Of `row`, whose score is the `index`-th; call before the state is changed."""
         samples, slot = given.samples, given.slot[row : row + 1]
         place = int(self._state.rows(slot)[0])
-        rule = self._rules[self._known.variant[slot[0]]]
+        rule = self._rules[self.known.variant[slot[0]]]
         state: Literal["raised", "cleared"] = "raised" if level else "cleared"
         told = level or int(self._state["level"][place])
         severity = rule.single if told == 1 else rule.bands[min(told - 2, len(rule.bands) - 1)].severity

@@ -55,7 +55,7 @@ class Wandering:
     positions = True
 
     def __init__(self, rule: WanderingRule) -> None:
-        self._known = Known()
+        self.known = Known()
         self._state = Columns(_STATE)
         self._lat, self._lon = np.zeros(0), np.zeros(0)
         self.tune([rule])
@@ -72,7 +72,7 @@ class Wandering:
 
     def make_room(self, slots: int) -> None:
         """As `Operator.make_room`."""
-        self._known.make_room(slots)
+        self.known.make_room(slots)
         self._state.make_room(slots)
         self._lat = with_room(self._lat, slots, np.nan)
         self._lon = with_room(self._lon, slots, np.nan)
@@ -92,7 +92,7 @@ class Wandering:
 
     def know(self, slots: npt.NDArray[np.int64], subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
         """As `Operator.know`."""
-        self._known.know(slots, subjects, variant)
+        self.known.know(slots, subjects, variant)
         for slot, subject in zip(slots.tolist(), subjects, strict=True):
             home = (None, None) if subject.resident is None else (subject.resident.lat, subject.resident.lon)
             self._lat[slot], self._lon[slot] = (np.nan if degrees is None else degrees for degrees in home)
@@ -101,11 +101,10 @@ class Wandering:
         """As `Operator.step`."""
         if not len(given):
             return []
-        self._known.meet(given)
-        row = self._state.give(given.slot)
+        self.known.meet(given)
         triggers: list[Trigger] = []
         for turn in turns(given.slot):
-            self._turn(given, turn, row[turn], triggers)
+            self._turn(given, turn, triggers)
         return triggers
 
     def sweep(self, until: int) -> list[Trigger]:
@@ -123,16 +122,15 @@ class Wandering:
         """As `Operator.load`."""
         self._state.load(state, slots)
 
-    def _turn(
-        self, given: Given, turn: npt.NDArray[np.int64], row: npt.NDArray[np.int64], triggers: list[Trigger]
-    ) -> None:
-        """One fix of each of these people."""
-        state, samples = self._state, given.samples
-        self._end(row, samples.ts[turn], triggers)
-        variant = self._known.variant[given.slot[turn]]
+    def _turn(self, given: Given, turn: npt.NDArray[np.int64], triggers: list[Trigger]) -> None:
+        """One fix of each of these people. Whoever is at home and always was needs no row."""
+        samples = given.samples
+        self._end(self._state.rows(given.slot[turn]), samples.ts[turn], triggers)
+        variant = self.known.variant[given.slot[turn]]
         accuracy = np.nan_to_num(samples.accuracy[turn].astype(np.float64), nan=0.0)
         looked = np.flatnonzero((accuracy <= self._worst[variant]) & ~self._at_home(given, turn, variant))
-        turn, row, variant, accuracy = turn[looked], row[looked], variant[looked], accuracy[looked]
+        turn, variant, accuracy = turn[looked], variant[looked], accuracy[looked]
+        row, state = self._state.give(given.slot[turn]), self._state
         at, lat, lon = samples.ts[turn], samples.lat[turn], samples.lon[turn]
         east, north = offset(state["lat"][row], state["lon"][row], lat, lon)
         far = (np.abs(east) * 10 > FARTHEST_DM) | (np.abs(north) * 10 > FARTHEST_DM)
@@ -224,11 +222,11 @@ class Wandering:
 
     def _raised(self, row: int, at: int, received: int, name: str, walk: Walk) -> Trigger:
         slot = self._state.slot(np.array([row]))
-        rule = self._rules[int(self._known.variant[slot][0])]
-        local = at + int(self._known.zones.offset(self._known.zone[slot], np.array([at]))[0])
+        rule = self._rules[int(self.known.variant[slot][0])]
+        local = at + int(self.known.zones.offset(self.known.zone[slot], np.array([at]))[0])
         minute, first, last = local // MINUTE_MS % 1440, rule.night_from, rule.night_until
         night = first <= minute < last if first <= last else minute >= first or minute < last
-        who = (int(self._state["device"][row]), int(self._known.resident[slot][0]))
+        who = (int(self._state["device"][row]), int(self.known.resident[slot][0]))
         return wandering_words.raised(rule, who, at, received, name, walk, night=night)
 
     def _end(self, row: npt.NDArray[np.int64], before: npt.NDArray[np.int64], triggers: list[Trigger]) -> None:
@@ -238,8 +236,8 @@ class Wandering:
             over_at, raised_at = int(state["over_at"][i]), int(state["raised_at"][i])
             state["over_at"][i], state["raised_at"][i] = NEVER, 0
             slot = int(state.slot(np.array([i]))[0])
-            rule = self._rules[int(self._known.variant[slot])]
-            who = (int(state["device"][i]), int(self._known.resident[slot]))
+            rule = self._rules[int(self.known.variant[slot])]
+            who = (int(state["device"][i]), int(self.known.resident[slot]))
             triggers.append(wandering_words.cleared(rule, who, over_at, raised_at))
 
 
