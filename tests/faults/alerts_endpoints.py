@@ -99,7 +99,7 @@ async def _right(stage: AlertsStage, db: AsyncConnection, way: Way, person: str)
     pages = [post for post in stage.endpoints.posts if post.resident == person and post.pages]
     mine = [post for post in pages if post.path.startswith(f"/{way.way}")]
     others = [post for post in pages if post.path.startswith("/ok")]
-    right = (outcome, status) == (way.outcome, way.status) and bool(mine) == way.posted
+    right: bool = (outcome, status) == (way.outcome, way.status) and bool(mine) == way.posted
     right &= (disabled == "gone") == (way.state == "dead")
     if way.next:
         right &= len(others) == 1 and others[0].at - at < WITHIN_S
