@@ -6,54 +6,27 @@ Each operator's state is kept (`dump`) with the time since when, by `ts`, the ro
 what was held back then is among them, and what an operator already knew is not given to it twice.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from alerts.rules.known import Known, KnowsPeople
-from alerts.rules.operator import (
-    Expects,
-    Given,
-    KeepsFew,
-    Operator,
-    ReadsFew,
-    ReadsWindows,
-    Remembers,
-    Scope,
-    Subject,
-)
+from alerts.rules.lanes import Lane, Named, lanes_of
+from alerts.rules.operator import Given, KeepsFew, ReadsWindows, Remembers, Scope, Subject
 from alerts.rules.pack import Pack
 from alerts.rules.seen import Seen
-from alerts.rules.settled import EARLIEST, SLACK_MS, Settled
+from alerts.rules.settled import EARLIEST, SLACK_MS
 from alerts.rules.slots import Slots
 from homecare.kept import Kept
 from homecare.messages import AccelerationWindow
-from homecare.metrics import METRICS
 from homecare.samples import Flag, Samples
 from homecare.triggers import Trigger
 
+__all__ = ["AHEAD_MS", "Named", "Running"]
 Ints = npt.NDArray[np.int64]
 AHEAD_MS = 5 * 60_000
 """How far ahead of its time of receipt a device's `ts` may be (contract section 2)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """An operator and the full name of its rule in the pack, `section.rule` or `section`."""
-
-    name: str
-    operator: Operator
-    made_of: str = ""
-    """Digest of the rule: the state that another rule made is not taken up."""
-
-    @property
-    def label(self) -> str:
-        """What its state is kept under; one rule may have an operator for devices and one for residents."""
-        return f"{self.name} of {self.operator.scope}s"
 
 
 SEEN = "seen"
@@ -70,7 +43,7 @@ class Running:
         for named in operators:
             if isinstance(named.operator, KnowsPeople):
                 named.operator.known = self._known[named.operator.scope]
-        self._lanes = _lanes([named for named in operators if named.operator.ordered])
+        self._lanes = lanes_of([named for named in operators if named.operator.ordered])
         self._at_once = [named for named in operators if not named.operator.ordered]
         self._wait_ms = max((named.operator.wait_ms for named in operators), default=0)
         self._seen = Seen(self._wait_ms + SLACK_MS + AHEAD_MS)
@@ -163,7 +136,7 @@ class Running:
                 triggers += operator.step(given)
         return triggers
 
-    def _hold(self, lane: "_Lane", rows: Given) -> None:
+    def _hold(self, lane: Lane, rows: Given) -> None:
         """For those who want them in order."""
         samples = rows.samples
         concerned = [named.operator.concerns(samples, rows.event) for named in lane.operators]
@@ -286,41 +259,3 @@ class Running:
         if self._slots["resident"].capacity != capacity:
             self.make_room()
         return slots
-
-
-class _Lane:
-    """Ordered operators that wait equally long and read alike: bit i of what is wanted stands for `operators[i]`."""
-
-    def __init__(self, alike: "_Alike", operators: Sequence[Named]) -> None:
-        self.scope, self.operators = alike.scope, tuple(operators)
-        self.bits: type[np.unsignedinteger[Any]] = next(
-            kind for kind in (np.uint8, np.uint16, np.uint32, np.uint64) if kind(0).nbytes * 8 >= len(operators)
-        )
-        self.held = Settled(alike.wait_ms, self.columns, positions=alike.positions is not False, wanted=self.bits)
-        self.seen = Seen(alike.wait_ms)
-        self.expecting = [(bit, one.operator) for bit, one in enumerate(operators) if isinstance(one.operator, Expects)]
-        self.swept = EARLIEST
-
-    @property
-    def columns(self) -> Sequence[int]:
-        """Of the values, those that any of them reads."""
-        read = set[int]()
-        for named in self.operators:
-            read.update(named.operator.columns if isinstance(named.operator, ReadsFew) else range(len(METRICS)))
-        return sorted(read)
-
-
-class _Alike(NamedTuple):
-    scope: Scope
-    wait_ms: int
-    positions: bool | None
-    """None: they may read anything."""
-
-
-def _lanes(operators: Sequence[Named]) -> list[_Lane]:
-    lanes: dict[_Alike, list[Named]] = defaultdict(list)
-    for named in operators:
-        operator = named.operator
-        positions = operator.positions if isinstance(operator, ReadsFew) else None
-        lanes[_Alike(operator.scope, operator.wait_ms, positions)].append(named)
-    return [_Lane(alike, members) for alike, members in lanes.items()]
