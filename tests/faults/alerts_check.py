@@ -53,8 +53,12 @@ async def judge(stage: AlertsStage, sent_before: int = 0) -> Verdict:
     # Only a process that dies between a post and its commit may leave one to be sent again.
     notes["posts_twice"] = again if not account.killed else 0
     notes["posts_again"] = again
-    first = {post.id: post.at for post in reversed(posts)}
-    notes["resent_within_s"] = max((post.at - first[post.id] for post in posts if times[post.id] > 1), default=0.0)
+    # From one post to the next of the same name: the second sender may be killed as well.
+    last: dict[str, float] = {}
+    notes["resent_within_s"] = 0.0
+    for post in posts:
+        notes["resent_within_s"] = max(notes["resent_within_s"], post.at - last.get(post.id, post.at))
+        last[post.id] = post.at
     names = defaultdict(set)
     for post in posts:
         if post.pages:
