@@ -38,7 +38,7 @@ class Zones:
         """(n,) ms by which the clocks of `zone` are ahead of UTC at `at` (Unix ms)."""
         result = np.empty(len(at), np.int64)
         names = list(self._numbers)
-        for number in np.unique(zone).tolist():
+        for number in np.unique(zone).tolist() if len(names) > 1 else (0,):
             changes, offsets = _offsets(names[number])
             rows = np.flatnonzero(zone == number) if len(names) > 1 else slice(None)
             result[rows] = offsets[np.searchsorted(changes, at[rows], side="right")]
