@@ -14,7 +14,19 @@ from homecare.errors import HomecareError, InputError, SettingsError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Home-care backend.")
 
-GROUPS = ("simulate", "directory", "device", "quarantine", "operator", "rules", "policy", "audit", "drill", "outbox", "channel")
+GROUPS = (
+    "simulate",
+    "directory",
+    "device",
+    "quarantine",
+    "operator",
+    "rules",
+    "policy",
+    "audit",
+    "drill",
+    "outbox",
+    "channel",
+)
 """Modules in `homecare.commands` whose `app` is a group of subcommands."""
 
 
