@@ -140,12 +140,13 @@ class Running:
         """For those who want them in order."""
         samples = rows.samples
         concerned = [named.operator.concerns(samples, rows.event) for named in lane.operators]
-        bits = np.zeros(len(samples), lane.bits)
-        for bit, mask in enumerate(concerned):
+        bits = concerned[0].astype(lane.bits)
+        for bit, mask in enumerate(concerned[1:], 1):
             bits |= mask.astype(lane.bits) << lane.bits(bit)
-        here = np.flatnonzero((bits != 0) & (rows.slot >= 0))
+        here = np.flatnonzero(bits)
         if not len(here):
             return
+        here = here[rows.slot[here] >= 0]
         wrong_clock = (samples.flags[here] & Flag.WRONG_CLOCK) != 0
         if wrong_clock.any():  # its time does not tell that it came before
             first = np.ones(len(here), np.bool_)

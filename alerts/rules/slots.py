@@ -70,7 +70,8 @@ class Slots:
         if count <= self.capacity:
             return
         self.keys = with_room(self.keys, max(count, self.capacity * 5 // 4))
-        places = 1 << (self.capacity * 3 // 2 - 1).bit_length()
+        # At most half full: where it is fuller, the last of a batch is looked for long.
+        places = 1 << (2 * self.capacity - 1).bit_length()
         if places > len(self._table):
             self._table = np.full(places, -1, np.int32)
             self._place(np.arange(self.count))
