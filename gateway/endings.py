@@ -6,7 +6,7 @@
 | a subscription is refused | ends the process: it would be deaf and look alive |
 | credentials or client id refused at the start | ends the process |
 | the same later (a password is being changed) | tries again, slowly |
-| the broker closes without a word, five times in a row at once after connecting | taken for `session_taken_over`: Mosquitto 2.0.11 does not name it |
+| the broker closes without a word, five times in a row within 5 s of connecting | taken for `session_taken_over`: Mosquitto 2.0.11 does not name it |
 | `quota_exceeded`, `server_busy`, rate limits, an operator's kick | tries again, slowly |
 | `server_shutting_down`, connection lost, peer silent, `malformed_packet`, anything else | tries again at once, then with doubling pauses |
 
@@ -36,6 +36,9 @@ SLOW_S: Final = 30.0
 STEADY_S: Final = 10.0
 """A connection that lasted this long was a good one: the next try comes at once again."""
 WORDLESS: Final = 5
+AT_ONCE_S: Final = 5.0
+"""Who fights for our client id takes it back within their own pause, 3.2 s after four times; a broker that dies again and
+again is up for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class History:
         if ending.reason != "connection_lost":
             self._wordless = 0
             return ending
-        self._wordless = 1 if steady else self._wordless + 1
+        self._wordless = 1 if lasted_s >= AT_ONCE_S else self._wordless + 1
         if self._wordless < WORDLESS:
             return ending
         return Ending("session_taken_over", f"the broker closed {WORDLESS} connections in a row and gave no reason")

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from gateway.connection import MOST_PACKET_BYTES
-from gateway.endings import MOST_S, SLOW_S, STEADY_S, WORDLESS, Ending, History, pause_after
+from gateway.endings import AT_ONCE_S, MOST_S, SLOW_S, STEADY_S, WORDLESS, Ending, History, pause_after
 from gateway.inbox import MOST_BYTES, Inbox
 from homecare.broker import CONFIGURATION
 from homecare.errors import BrokerRefused, BrokerUnavailable
@@ -96,6 +96,13 @@ def test_only_a_row_of_short_wordless_connections_is_taken_for_a_fight() -> None
         assert history.judge(lost, STEADY_S).reason == "connection_lost"
     assert history.failures == 0
     assert [history.judge(lost, 0.1).reason for _ in range(WORDLESS - 1)][-1] == "session_taken_over"
+
+
+def test_a_broker_that_dies_again_and_again_is_not_taken_for_a_fight() -> None:
+    history = History()
+    for _ in range(3 * WORDLESS):
+        assert history.judge(Ending("connection_lost"), AT_ONCE_S).reason == "connection_lost"
+    assert pause_after("connection_lost", WORDLESS - 1, 1.0) < AT_ONCE_S  # so long the other one waits in a fight
 
 
 @pytest.mark.parametrize(
