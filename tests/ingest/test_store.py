@@ -88,10 +88,7 @@ async def test_windows_round_trip_and_come_again(store: Store, home: Home, db: p
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("how", ["same process", "after a restart"])
-async def test_wrong_clock_message_that_comes_again_is_known(
-    store: Store, url: str, home: Home, db: psycopg.Connection, how: str
-) -> None:
+async def test_wrong_clock_message_that_comes_again_is_known(url: str, home: Home, db: psycopg.Connection) -> None:
     first = samples(home.handset, 1, 2, received=NOW, flags=Flag.WRONG_CLOCK)
     wrong_window = window(home.handset, 3, ts=NOW, received=NOW, flags=int(Flag.WRONG_CLOCK))
     again = samples(home.handset, 1, 2, received=NOW + MINUTE, flags=Flag.WRONG_CLOCK)
