@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from alerts.rules.room import with_room
 from alerts.rules.rows import run_starts
 from alerts.rules.silence_rule import TogetherRule
 from alerts.rules.together import NEVER, Ints, Verdict
@@ -30,7 +31,8 @@ class Outages:
         """By slot: number of the device's area; -1: not known."""
         self._counts = np.zeros(0, np.bool_)
         self._inside = np.zeros(0, np.bool_)
-        self._ids: list[str] = []
+        self._ids = np.zeros(0, "S1")
+        """In UTF-8, all as wide as the longest: a million str objects would be 77 bytes each."""
         self._silent = np.zeros((2, 0), np.int64)
         """(slot, since when it is silent) of those inside an outage, and of some that are it no more."""
         self._names: list[str] = []
@@ -49,12 +51,14 @@ class Outages:
             self.area = np.concatenate([self.area, np.full(more, -1, np.int32)])
             self._counts = np.concatenate([self._counts, np.zeros(more, np.bool_)])
             self._inside = np.concatenate([self._inside, np.zeros(more, np.bool_)])
-            self._ids += [""] * more
+            self._ids = with_room(self._ids, slots)
 
     def register(self, slots: Ints, devices: Sequence[RegisteredDevice]) -> Ints:
         """Where they are and whether they are watched; the slots of those that so left their outage."""
-        for slot, device in zip(slots.tolist(), devices, strict=True):
-            self._ids[slot] = device.id
+        ids = np.array([device.id.encode() for device in devices], "S")
+        if ids.dtype.itemsize > self._ids.dtype.itemsize:
+            self._ids = self._ids.astype(ids.dtype)
+        self._ids[slots] = ids
         area = np.array([self._number(device.area) for device in devices], np.int32)
         watched = np.array([not device.revoked for device in devices])
         slots, last = np.unique(slots[::-1], return_index=True)
@@ -218,7 +222,7 @@ class Outages:
         return triggers, still, since
 
     def _listed(self, slots: Ints) -> list[str]:
-        return sorted(self._ids[slot] for slot in slots.tolist())[:LISTED]
+        return [name.decode() for name in np.sort(self._ids[slots])[:LISTED].tolist()]
 
     def _raised(self, area: int, at: int, more: dict[str, Any], silent: tuple[Ints, Ints]) -> Trigger:
         evidence = {

@@ -25,6 +25,7 @@ from homecare.devices import RegisteredDevice
 from homecare.errors import HomecareError
 from homecare.health import start_health
 from homecare.logs import configure_logs
+from homecare.memory import return_large_blocks
 from homecare.secrets import private_name
 from homecare.settings import Settings, load_settings
 from homecare.tasks import raise_if_cancelled, run, run_tasks
@@ -49,6 +50,7 @@ PORT = 8001
 
 def command(shard: str = "1/1") -> int:
     """Run until SIGTERM. One line and status 1 where there is no database, no schema or no broker at the start."""
+    return_large_blocks()
     share = Shard.parse(shard)
     settings = load_settings()
     configure_logs(settings.log_format, settings.log_level, "ingest" if share.count == 1 else f"ingest {share}")

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from homecare.memory import return_large_blocks
 from tests.bench import mixture, rules
 from tests.bench.numbers import resident_bytes
 
@@ -11,6 +12,7 @@ ROWS = 10_000
 
 def main() -> None:
     """Print the number."""
+    return_large_blocks()  # as `homecare ingest` does
     devices = int(sys.argv[1])
     engine = rules.watching(devices)
     rows = min(ROWS, devices)
