@@ -85,8 +85,8 @@ class Engine:
         self._residents = Slots()
         person = {name: rule for name, rule in pack.limit.items() if rule.scope == "person"}
         device = {name: rule for name, rule in pack.limit.items() if rule.scope == "device"}
-        self._by_person = Streams(Limits(person), self._people, pack.lateness_ms)
-        self._by_device = Streams(Limits(device), self._devices, pack.lateness_ms)
+        self._by_person = Streams(Limits(person), self._people, pack.lateness_ms, by_person=True)
+        self._by_device = Streams(Limits(device), self._devices, pack.lateness_ms, by_person=False)
         self._silence = None if pack.silence is None else Silence(pack.silence)
         if operators is None:
             lasting = (Lasting(pack.limit, scope, pack.lateness_ms) for scope in get_args(Scope))

@@ -1,7 +1,7 @@
 """Which operators share what is held back for them: those of one scope that wait equally long and read alike."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 from alerts.rules.operator import Expects, Operator, ReadsFew, Scope
 from alerts.rules.seen import Seen
 from alerts.rules.settled import EARLIEST, Settled
+from alerts.rules.slots import Slots
 from homecare.metrics import METRICS
 
 
@@ -38,12 +39,19 @@ class _Alike(NamedTuple):
 class Lane:
     """Ordered operators that wait equally long and read alike: bit i of what is wanted stands for `operators[i]`."""
 
-    def __init__(self, alike: _Alike, operators: Sequence[Named]) -> None:
+    def __init__(self, alike: _Alike, operators: Sequence[Named], slots: Slots) -> None:
         self.scope, self.operators = alike.scope, tuple(operators)
         self.bits: type[np.unsignedinteger[Any]] = next(
             kind for kind in (np.uint8, np.uint16, np.uint32, np.uint64) if kind(0).nbytes * 8 >= len(operators)
         )
-        self.held = Settled(alike.wait_ms, self.columns, positions=alike.positions is not False, wanted=self.bits)
+        shift = 32 if alike.scope == "device" else 0
+        self.held = Settled(
+            alike.wait_ms,
+            self.columns,
+            positions=alike.positions is not False,
+            wanted=self.bits,
+            whose=(alike.scope, lambda held: slots.keys[held] >> shift),
+        )
         self.seen = Seen(alike.wait_ms)
         self.expecting = [(bit, one.operator) for bit, one in enumerate(operators) if isinstance(one.operator, Expects)]
         self.swept = EARLIEST
@@ -57,11 +65,13 @@ class Lane:
         return sorted(read)
 
 
-def lanes_of(operators: Sequence[Named]) -> list[Lane]:
-    """Operators that want their readings in order, those together that can share what is held back for them."""
+def lanes_of(operators: Sequence[Named], slots: Mapping[Scope, Slots]) -> list[Lane]:
+    """Operators that want their readings in order, those together that can share what is held back for them; `slots`: of
+    all there are.
+    """
     lanes: dict[_Alike, list[Named]] = defaultdict(list)
     for named in operators:
         operator = named.operator
         positions = operator.positions if isinstance(operator, ReadsFew) else None
         lanes[_Alike(operator.scope, operator.wait_ms, positions)].append(named)
-    return [Lane(alike, members) for alike, members in lanes.items()]
+    return [Lane(alike, members, slots[alike.scope]) for alike, members in lanes.items()]

@@ -3,16 +3,27 @@ comes out of order can be put where it belongs.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from alerts.rules.narrow import Narrow, Times, ring_write
 from alerts.rules.room import with_room
 
 NO_ROW = -1
 _START = 256
+_SEQ_BITS = 31
+_WRONG_CLOCK, _CHANGED = np.uint8(1), np.uint8(2)
+_NARROW = {"boot": (np.int16, np.int64), "seq": (np.int32, np.int64), "part": (np.int8, np.int16)}
+"""How narrow they begin, and as what they are read."""
+_KEPT = {
+    "delay": np.int32,  # by how much it was received later; late ones are not kept
+    "back": np.int32,  # so many ids before: the row before it in its chain; 0: none
+    "marks": np.uint8,
+    "resident": np.int32,
+}
 
 
 @dataclass(slots=True)
@@ -74,13 +85,20 @@ class Recent:
     """A ring of the rows of the last minutes; those of one slot are chained from the newest measured to the oldest.
 
     A row's place in the ring is its id modulo the capacity, which grows by a quarter. What can be told from the rest is
-    not kept: id, slot, and of the time of receipt only by how much it was later.
+    not kept: id, slot, of the time of receipt only by how much it was later, and the person where `resident_of` tells
+    who is in a slot.
     """
 
-    def __init__(self, metrics: int) -> None:
+    def __init__(
+        self, metrics: int, resident_of: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int32]] | None = None
+    ) -> None:
         self._first = 0
         self._next = 0
-        self._kept = _blank(_START)
+        self._resident_of = resident_of
+        self._ts = Times(_START)
+        self._narrow = {name: Narrow(_START, least, read_as) for name, (least, read_as) in _NARROW.items()}
+        self._columns = ["delay", "back", "marks", *(["resident"] if resident_of is None else [])]
+        self._kept = {name: np.zeros(_START, _KEPT[name]) for name in self._columns}
         self._values = np.zeros((_START, metrics), np.float32)
         self._last = np.full(0, NO_ROW, np.int64)
         self._batches: deque[tuple[int, int]] = deque()
@@ -100,7 +118,7 @@ class Recent:
 
     def measured(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """When each of these rows was measured; the smallest integer where it is forgotten or there is none."""
-        ts = self._kept["ts"][ids % self._capacity]
+        ts = self._ts[ids % self._capacity]
         return np.where(ids >= self._first, ts, np.iinfo(np.int64).min)
 
     def since(self, slots: npt.NDArray[np.int64], ts: npt.NDArray[np.int64]) -> tuple[Rows, npt.NDArray[np.int64]]:
@@ -111,7 +129,7 @@ class Recent:
         while len(walking):
             ids = current[walking]
             more = ids >= self._first
-            more[more] = self._kept["ts"][ids[more] % self._capacity] >= ts[walking[more]]
+            more[more] = self._ts[ids[more] % self._capacity] >= ts[walking[more]]
             walking, ids = walking[more], ids[more]
             found.append(ids)
             whose.append(slots[walking])
@@ -122,18 +140,18 @@ class Recent:
 
     def _rows(self, ids: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]) -> Rows:
         place = ids % self._capacity
-        kept = {name: array[place] for name, array in self._kept.items()}
+        ts, marks = self._ts[place], self._kept["marks"][place]
         return Rows(
             id=ids,
             slot=slots,
-            ts=kept["ts"],
-            received=kept["ts"] + kept["delay"],
-            message=kept["message"],
-            part=kept["part"],
-            wrong_clock=kept["wrong_clock"],
-            resident=kept["resident"],
+            ts=ts,
+            received=ts + self._kept["delay"][place],
+            message=self._narrow["boot"][place] << _SEQ_BITS | self._narrow["seq"][place],
+            part=self._narrow["part"][place],
+            wrong_clock=(marks & _WRONG_CLOCK) != 0,
+            resident=self._kept["resident"][place] if self._resident_of is None else self._resident_of(slots),
             values=self._values[place],
-            changed=kept["changed"],
+            changed=(marks & _CHANGED) != 0,
         )
 
     def keep(self, rows: Rows, before: npt.NDArray[np.int64]) -> None:
@@ -143,20 +161,21 @@ class Recent:
         """
         new = rows.id == NO_ROW
         all_new = bool(new.all())
-        count = len(rows) if all_new else int(new.sum())
+        stored = rows if all_new else rows.take(new)
+        count = len(stored)
         self._reserve(count)
         rows.id[new] = np.arange(self._next, self._next + count)
         # New rows lie one after the other in the ring: at most two pieces.
         place = self._next % self._capacity
-        first = min(count, self._capacity - place)
-        for ring, column in (
-            *((self._kept[name], getattr(rows, name)) for name in _STORED),
-            (self._kept["delay"], rows.received - rows.ts),
-            (self._values, rows.values),
-        ):
-            stored = column if all_new else column[new]
-            ring[place : place + first] = stored[:first]
-            ring[: count - first] = stored[first:]
+        self._ts.write(place, stored.ts, lambda: np.arange(self._first, self._next) % self._capacity)
+        self._narrow["boot"].write(place, stored.message >> _SEQ_BITS)
+        self._narrow["seq"].write(place, stored.message & ((1 << _SEQ_BITS) - 1))
+        self._narrow["part"].write(place, stored.part)
+        ring_write(self._kept["delay"], place, stored.received - stored.ts)
+        ring_write(self._kept["marks"], place, stored.wrong_clock * _WRONG_CLOCK | stored.changed * _CHANGED)
+        if self._resident_of is None:
+            ring_write(self._kept["resident"], place, stored.resident)
+        ring_write(self._values, place, stored.values)
         self._next += count
         starts = run_starts(rows.slot)
         chain = np.empty(len(rows), np.int64)
@@ -168,12 +187,12 @@ class Recent:
         ends = np.append(starts[1:], len(rows)) - 1
         self._last[rows.slot[ends]] = rows.id[ends]
         if count:
-            latest = (rows.received, rows.ts) if all_new else (rows.received[new], rows.ts[new])
-            self._batches.append((self._next, int(max(times.max() for times in latest))))
+            self._batches.append((self._next, int(max(stored.received.max(), stored.ts.max()))))
 
     def mark(self, ids: npt.NDArray[np.int64], changed: bool) -> None:
         """Note of these rows whether something was made of them."""
-        self._kept["changed"][ids % self._capacity] = changed
+        marks, place = self._kept["marks"], ids % self._capacity
+        marks[place] = marks[place] & ~_CHANGED | _CHANGED * changed
 
     def forget(self, before: int) -> None:
         """Drop the batches of which all was measured and received before that."""
@@ -191,9 +210,13 @@ class Recent:
         capacity = max(need, self._capacity * 5 // 4)
         ids = np.arange(self._first, self._next)
         old, new = ids % self._capacity, ids % capacity
-        for name, blank in _blank(capacity).items():
-            blank[new] = self._kept[name][old]
-            self._kept[name] = blank
+        self._ts.move(capacity, old, new)
+        for narrow in self._narrow.values():
+            narrow.move(capacity, old, new)
+        for name in self._columns:
+            larger = np.zeros(capacity, _KEPT[name])
+            larger[new] = self._kept[name][old]
+            self._kept[name] = larger
         values = np.zeros((capacity, self._values.shape[1]), np.float32)
         values[new] = self._values[old]
         self._values = values
@@ -212,19 +235,3 @@ def in_order_of(slot: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     bits = len(slot).bit_length()
     # Sorting numbers that hold their places is many times faster than a stable sort of the places.
     return np.sort((slot << bits) | np.arange(len(slot))) & ((1 << bits) - 1)
-
-
-_STORED = ("ts", "message", "part", "wrong_clock", "resident", "changed")
-
-
-def _blank(n: int) -> dict[str, npt.NDArray[Any]]:
-    return {
-        "ts": np.zeros(n, np.int64),
-        "delay": np.zeros(n, np.int32),  # by how much it was received later; late ones are not kept
-        "message": np.zeros(n, np.int64),
-        "part": np.zeros(n, np.int16),
-        "wrong_clock": np.zeros(n, np.bool_),
-        "resident": np.zeros(n, np.int32),
-        "changed": np.zeros(n, np.bool_),
-        "back": np.zeros(n, np.int32),  # so many ids before: the row before it in its chain; 0: none
-    }

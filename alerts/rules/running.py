@@ -43,7 +43,7 @@ class Running:
         for named in operators:
             if isinstance(named.operator, KnowsPeople):
                 named.operator.known = self._known[named.operator.scope]
-        self._lanes = lanes_of([named for named in operators if named.operator.ordered])
+        self._lanes = lanes_of([named for named in operators if named.operator.ordered], self._slots)
         self._at_once = [named for named in operators if not named.operator.ordered]
         self._wait_ms = max((named.operator.wait_ms for named in operators), default=0)
         self._seen = Seen(self._wait_ms + SLACK_MS + AHEAD_MS)

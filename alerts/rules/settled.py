@@ -1,16 +1,17 @@
 """Readings and events on their way to the operators that want them in order: held back until no earlier one can come.
 
-What is held lies in a ring of columns in order of arrival (about 45 bytes a row, and 4 for each metric that is read).
+What is held lies in a ring of columns in order of arrival (about 30 bytes a row, and 4 for each metric that is read).
 What is due is found by its time and sorted then, so that a row is moved once in and once out, however many devices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from alerts.rules.operator import Given
+from alerts.rules.narrow import Narrow, Times, ring_write
+from alerts.rules.operator import Given, Scope
 from homecare.metrics import METRICS
 from homecare.samples import NO_TIME, Samples
 
@@ -22,28 +23,29 @@ SET_BACK_MS = 3_600_000
 WIDTHS_MS = (1_000, 2_000, 5_000, 10_000, 30_000)
 """From one look for what is due to the next: the widest that makes nobody wait more than a sixth longer; every one fits
 evenly into the last."""
-GONE = np.iinfo(np.int64).min
-"""For a time, where the ring holds nothing any more."""
 
-_SAME = {
-    "device": np.int32,
-    "resident": np.int32,
-    "boot": np.int32,
-    "seq": np.int32,
-    "part": np.int16,
-    "flags": np.int16,
-    "fix": np.int8,
-}
-_OWN = {"slot": np.int32, "ts": np.int64, "delay": np.int32, "event": np.int8}  # delay: from measured to received
+_SAME = {"device": np.int32, "resident": np.int32, "seq": np.int32, "fix": np.int8}
+_NARROW = {"boot": (np.int16, np.int32), "part": (np.int8, np.int16), "flags": (np.int8, np.int16)}
+"""How narrow they begin, and as what they are read."""
+_OWN = {"slot": np.int32, "delay": np.int32, "event": np.int8}  # delay: from measured to received
 _POSITION = {"lat": np.float64, "lon": np.float64, "accuracy": np.float32, "speed": np.float32}
 _NAME = ("device", "boot", "seq", "part", "event")
 
 
 class Settled:
-    """Rows of one scope for operators that wait equally long: of the values, `columns`, and `positions` or none. Heading, altitude and claimed time are not kept."""
+    """Rows of one scope for operators that wait equally long: of the values, `columns`, and `positions` or none. Heading, altitude and claimed time are not kept.
+
+    `whose`: device or resident, which the slot stands for, and how its key is told from it; they are kept where it is None.
+    """
 
     def __init__(
-        self, wait_ms: int, columns: Sequence[int], *, positions: bool = True, wanted: npt.DTypeLike = np.uint64
+        self,
+        wait_ms: int,
+        columns: Sequence[int],
+        *,
+        positions: bool = True,
+        wanted: npt.DTypeLike = np.uint64,
+        whose: tuple[Scope, Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]] | None = None,
     ) -> None:
         self.wait_ms = wait_ms
         self.until = EARLIEST
@@ -51,9 +53,12 @@ class Settled:
         self._width = max((width for width in WIDTHS_MS if 6 * width <= wait_ms), default=WIDTHS_MS[0])
         self._latest = EARLIEST
         self._columns: list[int] = []
-        self._from_samples = [*_SAME, *(_POSITION if positions else ())]
-        kept = {**_SAME, **_OWN, **(_POSITION if positions else {}), "wanted": wanted}
-        self._ring = _Ring(kept)
+        self._whose = whose
+        kept = {**_SAME, **(_POSITION if positions else {})}
+        if whose is not None:
+            del kept[whose[0]]
+        self._from_samples = [*kept, *_NARROW]
+        self._ring = _Ring({**kept, **_OWN, "wanted": wanted})
         self.read(columns)
         self._of: dict[int, int] = {}
         """By id: what a `cancel` takes back."""
@@ -65,7 +70,7 @@ class Settled:
         self._ring.add_values(len(new))
 
     def __len__(self) -> int:
-        return int((self._ring["ts"] >= self.until).sum())
+        return int(self._ring.ts.since(self.until).sum())
 
     def put(
         self,
@@ -92,7 +97,7 @@ class Settled:
             column = getattr(samples, name)
             ring.write(name, column if whole else column[rows])
         ring.write("slot", slot[rows])
-        ring.write("ts", ts)
+        ring.write_times(ts, self.until)
         ring.write("delay", delay)
         ring.write("event", event[rows])
         ring.write("wanted", wanted[rows])
@@ -106,8 +111,7 @@ class Settled:
     def heard_until(self, received: int) -> None:
         """All that was received before this has been put in."""
         if received < self._latest - SET_BACK_MS:
-            ts = self._ring["ts"]
-            ts[ts < self.until] = GONE
+            self._ring.ts.drop(self.until)
             self.until = min(self.until, self._edge(received))
             self._latest = received
         self._latest = max(self._latest, received)
@@ -140,7 +144,10 @@ class Settled:
             ("accuracy", "speed", "heading", "altitude"), nan32
         )
         kept |= {name: ring[name][due] for name in self._from_samples}
-        ts = ring["ts"][due]
+        ts, slot = ring.ts[due], ring["slot"][due].astype(np.int64)
+        if self._whose is not None:
+            name, key_of = self._whose
+            kept[name] = key_of(slot).astype(np.int32)
         claimed = np.broadcast_to(np.int64(NO_TIME), count)
         samples = Samples(ts=ts, received=ts + ring["delay"][due], claimed=claimed, values=values, **kept)
         of = None
@@ -148,7 +155,7 @@ class Settled:
             ids = ring.ids(due)
             of = np.fromiter((self._of.pop(id_, -1) for id_ in ids.tolist()), np.int32, count)
             self._of = {id_: seq for id_, seq in self._of.items() if id_ >= ring.first}
-        return Given(samples, ring["event"][due], ring["slot"][due].astype(np.int64), of), ring["wanted"][due]
+        return Given(samples, ring["event"][due], slot, of), ring["wanted"][due]
 
 
 class _Ring:
@@ -158,15 +165,20 @@ class _Ring:
         self.first = self.next = 0
         """Ids from the oldest row that is held to the next that comes."""
         self._start = 0
-        self._arrays = {name: np.zeros(0, dtype) for name, dtype in columns.items()}
+        self.ts = Times(0)
+        self._narrow = {name: Narrow(0, least, read_as) for name, (least, read_as) in _NARROW.items()}
+        self._arrays: dict[str, npt.NDArray[Any]] = {name: np.zeros(0, dtype) for name, dtype in columns.items()}
         self.values = np.zeros((0, 0), np.float32)
 
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        return self._arrays[name]
+    def __getitem__(self, name: str) -> npt.NDArray[Any] | Narrow:
+        return self._narrow[name] if name in self._narrow else self._arrays[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._narrow or name in self._arrays
 
     @property
     def _capacity(self) -> int:
-        return len(self._arrays["ts"])
+        return len(self.ts)
 
     def add_values(self, more: int) -> None:
         """Room for so many metrics more; of the rows that are held, they are not known."""
@@ -182,24 +194,22 @@ class _Ring:
 
     def write(self, name: str, data: npt.NDArray[Any]) -> None:
         """A column of the rows that have come."""
-        self._put(self._arrays[name], data)
+        if (narrow := self._narrow.get(name)) is not None:
+            narrow.write(self._start, data)
+        else:
+            ring_write(self._arrays[name], self._start, data)
+
+    def write_times(self, ts: npt.NDArray[np.int64], until: int) -> None:
+        """When the rows that have come were measured; what is before `until` has been handed out."""
+        self.ts.write(self._start, ts, lambda: np.flatnonzero(self.ts.since(until)))
 
     def write_value(self, place: int, data: npt.NDArray[np.float32]) -> None:
         """A metric of the rows that have come."""
-        self._put(self.values[place], data)
-
-    def _put(self, array: npt.NDArray[Any], data: npt.NDArray[Any]) -> None:
-        room = self._capacity - self._start
-        if len(data) <= room:
-            array[self._start : self._start + len(data)] = data
-        else:
-            array[self._start :] = data[:room]
-            array[: len(data) - room] = data[room:]
+        ring_write(self.values[place], self._start, data)
 
     def between(self, since: int, until: int) -> npt.NDArray[np.int64]:
         """Where the rows are that were measured then, in order of arrival."""
-        ts = self._arrays["ts"]
-        found = np.flatnonzero((ts >= since) & (ts < until))
+        found = self.ts.between(since, until)
         if not len(found):
             return found
         turn = int(np.searchsorted(found, self.first % self._capacity))
@@ -207,7 +217,7 @@ class _Ring:
 
     def forget(self, before: int) -> None:
         """Nothing that was measured before this is needed any more."""
-        held = self._arrays["ts"] >= before
+        held = self.ts.since(before)
         start = self.first % self._capacity
         for piece, skipped in ((held[start:], 0), (held[:start], self._capacity - start)):
             if len(piece) and piece[at := int(piece.argmax())]:
@@ -222,8 +232,11 @@ class _Ring:
     def _grow(self, capacity: int) -> None:
         ids = np.arange(self.first, self.next)
         old, new = ids % max(self._capacity, 1), ids % capacity
+        self.ts.move(capacity, old, new)
+        for narrow in self._narrow.values():
+            narrow.move(capacity, old, new)
         for name, array in self._arrays.items():
-            larger = np.full(capacity, GONE, array.dtype) if name == "ts" else np.zeros(capacity, array.dtype)
+            larger = np.zeros(capacity, array.dtype)
             larger[new] = array[old]
             self._arrays[name] = larger
         values = np.zeros((len(self.values), capacity), np.float32)
@@ -234,7 +247,7 @@ class _Ring:
 
 def _order(ring: _Ring, due: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """By slot, time and the device's own count; without rows that came again (the first to come stays)."""
-    slot, ts = ring["slot"][due].astype(np.int64), ring["ts"][due]
+    slot, ts = ring["slot"][due].astype(np.int64), ring.ts[due]
     first, span = int(ts.min()), int(ts.max() - ts.min()) + 1
     index_bits = len(due).bit_length()
     if (int(slot.max()) + 1) * span < 2 ** (62 - index_bits):
@@ -249,7 +262,7 @@ def _order(ring: _Ring, due: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     # Of those of one slot and moment, which are few, the device's own count decides.
     places = np.flatnonzero(np.append(alike, False) | np.append(False, alike))
     few, slot, ts = order[places], slot[places], ts[places]
-    names = [ring[name][due[few]] for name in _NAME]
+    names = [ring[name][due[few]] for name in _NAME if name in ring]
     sorted_ = np.lexsort((*reversed(names), ts, slot))
     order[places] = few[sorted_]
     again = np.ones(max(len(few) - 1, 0), np.bool_)

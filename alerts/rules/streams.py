@@ -29,9 +29,9 @@ EARLIEST = np.iinfo(np.int64).min
 class Streams:
     """The streams of one scope (`slots` by device and resident, or by device) and the state of its rules."""
 
-    def __init__(self, operator: Limits, slots: Slots, lateness_ms: int) -> None:
+    def __init__(self, operator: Limits, slots: Slots, lateness_ms: int, *, by_person: bool) -> None:
         self._operator, self._slots, self._lateness = operator, slots, lateness_ms
-        self._recent = Recent(len(operator.columns))
+        self._recent = Recent(len(operator.columns), self._resident_of if by_person else None)
         self._said: dict[int, list[Change]] = {}
         """By row: the transitions it made, so that they can be taken back."""
         self._said_order: deque[int] = deque()
@@ -157,6 +157,10 @@ class Streams:
                 self._said[id_] = []
                 self._said_order.append(id_)
             self._said[id_].append(change)
+
+    def _resident_of(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Where the slots are by device and resident: the latter."""
+        return (self._slots.keys[slots] & 0xFFFF_FFFF).astype(np.int32)
 
     def _forget(self) -> None:
         while self._said_order and self._said_order[0] < self._recent.first_id:
