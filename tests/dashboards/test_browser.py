@@ -102,9 +102,16 @@ async def test_a_row_that_could_not_be_fetched_is_asked_for_again(
         await expect(page.locator(f"#waiting #alert-{alert}")).to_be_visible()
 
 
+async def armed(page: Page, element: str) -> None:
+    """Until then a link is a plain link, which leads to the alert's own page."""
+    await page.wait_for_function(
+        "id => document.getElementById(id)?.['htmx-internal-data']?.initHash !== undefined", arg=element
+    )
+
+
 async def test_resolved_with_outcome_and_note_by_keyboard_alone(queue: Page, town: Town) -> None:
     alert = town.alert()
-    await expect(queue.locator(f"#end-{alert}")).to_be_visible()
+    await armed(queue, f"end-{alert}")
     await queue.focus(f"#end-{alert}")
     await queue.keyboard.press("Enter")
     await expect(queue.locator("#dialog")).to_be_visible()
@@ -125,6 +132,7 @@ async def test_resolved_with_outcome_and_note_by_keyboard_alone(queue: Page, tow
 
 async def test_escape_closes_the_dialogue_and_nothing_happens(queue: Page, town: Town) -> None:
     alert = town.alert()
+    await armed(queue, f"end-{alert}")
     await queue.click(f"#end-{alert}")
     await expect(queue.locator("#dialog")).to_be_visible()
     await queue.keyboard.press("Escape")
