@@ -52,9 +52,9 @@ class Fences:
         self.watch = np.zeros(0, np.int8)
         """By number of the place: index in `WATCHES`."""
         self.always = np.zeros(0, np.bool_)
-        self.minute = np.zeros(0, np.int64)
+        self.minute = np.zeros(0, np.int16)
         """Of the local day, for `home_by`."""
-        self._edge_first, self._edge_count = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._edge_first, self._edge_count = np.zeros(0, np.int32), np.zeros(0, np.int32)
         self._edges: list[tuple[float, float, float, float]] = []
         self._sides = Edges(*(np.zeros(0) for _ in range(4)))
 
@@ -111,7 +111,7 @@ class Fences:
         polygon = np.flatnonzero(self._edge_count[number])
         if len(polygon):
             which = number[polygon]
-            first, count = self._edge_first[which], self._edge_count[which]
+            first, count = (each[which].astype(np.int64) for each in (self._edge_first, self._edge_count))
             away[polygon] = beyond_polygon(x[polygon], y[polygon], self._sides, first, count)
         return away
 
@@ -140,8 +140,9 @@ class Fences:
                 self._own.pop(one, None)
         places = np.array([homes[at][1:] for at in changed.tolist()], np.float64).reshape(-1, 3)
         self._lat[number], self._lon[number], self._radius[number] = places.T
-        self.watch[number], self.minute[number], self.always[number] = LEAVE, 0, False
-        self._edge_count[number], self._mark[number] = 0, stamps
+        for column in (self.watch, self.minute, self.always, self._edge_count):  # a home has LEAVE, 0, False, 0
+            column[number[column[number] != 0]] = 0
+        self._mark[number] = stamps
         self.count[slots], self.stamp[slots] = 1, stamps
 
     def _put(self, slot: int, fences: list[Fence]) -> None:

@@ -105,6 +105,80 @@ class Times:
         self._array[places] = kept - self._base
 
 
+class Packed:
+    """The few readings of each row that were measured, of at most 8 metrics: rows by place in a ring, readings in another
+    one in the same order.
+    """
+
+    def __init__(self, places: int, metrics: int) -> None:
+        self._bit = np.left_shift(1, np.arange(metrics)).astype(np.uint8)
+        self._has = np.zeros(places, np.uint8)
+        self._at = np.zeros(places, np.int32)
+        """Where the first reading of the row is."""
+        self._readings = np.zeros(places, np.float32)
+        self.next = 0
+        """Number of the next reading; its place is that modulo the length."""
+
+    def __getitem__(self, places: Ints) -> npt.NDArray[np.float32]:
+        """(n, metrics); NaN: not measured."""
+        has = (self._has[places][:, None] & self._bit) != 0
+        values = np.full(has.shape, np.nan, np.float32)
+        row, column = np.nonzero(has)
+        which = np.cumsum(has, axis=1)[row, column] - 1
+        values[row, column] = self._readings[(self._at[places[row]] + which) % len(self._readings)]
+        return values
+
+    def write(self, start: int, values: npt.NDArray[np.float32], first: int) -> None:
+        """As `Narrow.write`, n rows; `first`: number of the oldest reading that is still needed."""
+        has = ~np.isnan(values)
+        count = has.sum(axis=1)
+        total = int(count.sum())
+        need = self.next - first + total
+        if need > len(self._readings):
+            self._grow(max(need, len(self._readings) * 5 // 4), first)
+        size = len(self._readings)
+        ring_write(self._has, start, (has * self._bit).sum(axis=1, dtype=np.uint8))
+        ring_write(self._at, start, (self.next + np.cumsum(count) - count) % size)
+        ring_write(self._readings, self.next % size, values[has])
+        self.next += total
+
+    def move(self, places: int, old: Ints, new: Ints) -> None:
+        """As `Narrow.move`."""
+        for name in ("_has", "_at"):
+            array = getattr(self, name)
+            larger = np.zeros(places, array.dtype)
+            larger[new] = array[old]
+            setattr(self, name, larger)
+
+    def _grow(self, size: int, first: int) -> None:
+        was = len(self._readings)
+        numbers = np.arange(first, self.next)
+        readings = np.zeros(size, np.float32)
+        readings[numbers % size] = self._readings[numbers % was]
+        self._at = ((first + (self._at.astype(np.int64) - first) % was) % size).astype(np.int32)
+        self._readings = readings
+
+
+class Dense:
+    """As `Packed`, of as few or as many metrics that it does not pay."""
+
+    next = 0
+
+    def __init__(self, places: int, metrics: int) -> None:
+        self._values = np.zeros((places, metrics), np.float32)
+
+    def __getitem__(self, places: Ints) -> npt.NDArray[np.float32]:
+        return self._values[places]
+
+    def write(self, start: int, values: npt.NDArray[np.float32], first: int) -> None:  # noqa: ARG002
+        ring_write(self._values, start, values)
+
+    def move(self, places: int, old: Ints, new: Ints) -> None:
+        larger = np.zeros((places, self._values.shape[1]), np.float32)
+        larger[new] = self._values[old]
+        self._values = larger
+
+
 def ring_write(ring: npt.NDArray[Any], start: int, data: npt.NDArray[Any]) -> None:
     """From `start` on, and from the ring's beginning where it ends."""
     room = len(ring) - start

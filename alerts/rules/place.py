@@ -193,7 +193,7 @@ class Places:
         self, zone: npt.NDArray[np.int16], at: npt.NDArray[np.int64], number: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
         """The next time after `at` at which these places' hour strikes."""
-        minute = self._fences.minute[number]
+        minute = self._fences.minute[number].astype(np.int64)
         return self.known.zones.moment(zone, self.known.zones.day(zone, at, minute) + 1, minute)
 
     def _find_absent(self, row: npt.NDArray[np.int64], before: npt.NDArray[np.int64], triggers: list[Trigger]) -> None:

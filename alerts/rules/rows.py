@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from alerts.rules.narrow import Narrow, Times, ring_write
+from alerts.rules.narrow import Dense, Narrow, Packed, Times, ring_write
 from alerts.rules.room import with_room
 
 NO_ROW = -1
@@ -99,9 +99,11 @@ class Recent:
         self._narrow = {name: Narrow(_START, least, read_as) for name, (least, read_as) in _NARROW.items()}
         self._columns = ["delay", "back", "marks", *(["resident"] if resident_of is None else [])]
         self._kept = {name: np.zeros(_START, _KEPT[name]) for name in self._columns}
-        self._values = np.zeros((_START, metrics), np.float32)
+        self._values = Packed(_START, metrics) if 2 < metrics <= 8 else Dense(_START, metrics)
+        self._first_reading = 0
         self._last = np.full(0, NO_ROW, np.int64)
-        self._batches: deque[tuple[int, int]] = deque()
+        self._batches: deque[tuple[int, int, int]] = deque()
+        """(the next id and the number of the next reading after it, when the last of it was measured or received)"""
 
     def make_room(self, slots: int) -> None:
         """Room for `slots` slots."""
@@ -175,7 +177,7 @@ class Recent:
         ring_write(self._kept["marks"], place, stored.wrong_clock * _WRONG_CLOCK | stored.changed * _CHANGED)
         if self._resident_of is None:
             ring_write(self._kept["resident"], place, stored.resident)
-        ring_write(self._values, place, stored.values)
+        self._values.write(place, stored.values, self._first_reading)
         self._next += count
         starts = run_starts(rows.slot)
         chain = np.empty(len(rows), np.int64)
@@ -187,7 +189,8 @@ class Recent:
         ends = np.append(starts[1:], len(rows)) - 1
         self._last[rows.slot[ends]] = rows.id[ends]
         if count:
-            self._batches.append((self._next, int(max(stored.received.max(), stored.ts.max()))))
+            until = int(max(stored.received.max(), stored.ts.max()))
+            self._batches.append((self._next, self._values.next, until))
 
     def mark(self, ids: npt.NDArray[np.int64], changed: bool) -> None:
         """Note of these rows whether something was made of them."""
@@ -196,12 +199,12 @@ class Recent:
 
     def forget(self, before: int) -> None:
         """Drop the batches of which all was measured and received before that."""
-        while self._batches and self._batches[0][1] < before:
-            self._first = self._batches.popleft()[0]
+        while self._batches and self._batches[0][-1] < before:
+            self._first, self._first_reading, _ = self._batches.popleft()
 
     @property
     def _capacity(self) -> int:
-        return len(self._values)
+        return len(self._ts)
 
     def _reserve(self, count: int) -> None:
         need = self._next - self._first + count
@@ -217,9 +220,7 @@ class Recent:
             larger = np.zeros(capacity, _KEPT[name])
             larger[new] = self._kept[name][old]
             self._kept[name] = larger
-        values = np.zeros((capacity, self._values.shape[1]), np.float32)
-        values[new] = self._values[old]
-        self._values = values
+        self._values.move(capacity, old, new)
 
 
 def run_starts(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

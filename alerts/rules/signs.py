@@ -14,6 +14,7 @@ from homecare.metrics import INDEX, METRICS
 from homecare.samples import Samples
 
 _EVENTS_FROM = len(METRICS)
+_LAST_SECOND = 2**32 - 1
 CODES = _EVENTS_FROM + len(EVENT_CODE) + 1
 
 
@@ -92,7 +93,8 @@ class Done:
 
     def _make(self, size: int) -> None:
         # Resident, since, until side by side: one look into memory for each row, not three.
-        self._kept = np.zeros((size, 3), np.int64)
+        # In whole seconds, the day no longer than it is: at its edges a sign is looked at once more.
+        self._kept = np.zeros((size, 3), np.uint32)
         self._came = 0
         """How many were told that were not known."""
 
@@ -103,7 +105,8 @@ class Done:
     def told(self, resident: npt.NDArray[np.int32], ts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """(n,) An earlier sign of that day is known."""
         kept = self._kept.take(resident & (len(self._kept) - 1), axis=0)
-        known: npt.NDArray[np.bool_] = (kept[:, 0] == resident) & (ts >= kept[:, 1]) & (ts < kept[:, 2])
+        second = ts // 1000
+        known: npt.NDArray[np.bool_] = (kept[:, 0] == resident) & (second >= kept[:, 1]) & (second < kept[:, 2])
         return known
 
     def tell(
@@ -122,4 +125,5 @@ class Done:
             self._kept[kept[:, 0] & (len(self._kept) - 1)] = kept
             place = resident & (len(self._kept) - 1)
         # A row is written whole: whoever comes last has all three.
-        self._kept[place] = np.stack([resident.astype(np.int64), since, until], axis=1)
+        day = np.clip(np.stack([-(-since // 1000), until // 1000]), 0, _LAST_SECOND)
+        self._kept[place] = np.stack([resident, *day], axis=1)

@@ -26,6 +26,8 @@ from homecare.triggers import Trigger
 RULE = "silence"
 UNHEARD = -NEVER
 """NEVER is a deadline that does not come, and the allowance of a device that is not watched."""
+LONGEST_MS = 2**31 - 1
+"""More than the directory takes for an interval."""
 BLOCK = 512
 MOST_DUE = 50_000
 MOST_TOLD = 3_000
@@ -42,7 +44,7 @@ class Silence:
         self._rules = [rule]
         self._heard = np.zeros(0, np.int64)
         self._allowance = np.zeros(0, np.int64)
-        self._interval = np.zeros(0, np.int64)
+        self._interval = np.zeros(0, np.int32)
         self._wearer = np.zeros(0, np.int32)
         self._since = np.zeros(0, np.int64)
         self._deadline = np.zeros(0, np.int64)
@@ -50,6 +52,7 @@ class Silence:
         self._soonest = np.zeros(0, np.int64)
         """By block: nobody's deadline is sooner. Who is heard is due later, so most blocks need no look for long."""
         self._silent_at = np.zeros(0, np.int64)
+        """Of whoever is not awake; before the first time nothing is written, so that it takes no memory."""
         self._silent_wearer = np.zeros(0, np.int32)
         self._state = np.zeros(0, np.int8)
         self._listening_since = UNHEARD
@@ -69,7 +72,7 @@ class Silence:
             blocks = -(-slots // BLOCK)
             self._deadline = with_room(self._deadline, blocks * BLOCK, NEVER)
             self._soonest = with_room(self._soonest, blocks, NEVER)
-            self._silent_at = with_room(self._silent_at, slots, NEVER)
+            self._silent_at = with_room(self._silent_at, slots)
             self._silent_wearer = with_room(self._silent_wearer, slots)
             self._state = with_room(self._state, slots)
             if self._outages is not None:
@@ -91,7 +94,7 @@ class Silence:
             watched = not device.revoked and device.interval_s > 0
             allowed = max(rule.floor_s, rule.intervals * device.interval_s)
             allowance.append(round(allowed * 1000) if watched else NEVER)
-            interval.append(round(device.interval_s * 1000))
+            interval.append(min(round(device.interval_s * 1000), LONGEST_MS))
             wearer.append(worn.resident_key if worn else 0)
             since.append(worn.since if worn else UNHEARD)
         # A device that is put on anew owes its new wearer data from then on; one that is revoked owes nothing.
@@ -188,7 +191,7 @@ class Silence:
     def _hold(self, slots: Ints, silent: Ints) -> None:
         areas, until = self._areas(), silent
         if self._outages is not None:
-            until = silent + self._outages.hold(slots, self._interval[slots])
+            until = silent + self._outages.hold(slots, self._interval[slots].astype(np.int64))
         self._held.add(slots, areas[slots], silent, until, self._state == HELD)
 
     def _areas(self) -> npt.NDArray[np.int32]:
@@ -207,7 +210,7 @@ class Silence:
         rows, slot, silent_at, until = self._held.take(self._held.of_areas(chosen), held, outages.area)
         if not len(rows):
             return []
-        missed = np.maximum(self._heard[slot], self._since[slot]) + self._interval[slot]
+        missed = np.maximum(self._heard[slot], self._since[slot]) + self._interval[slot].astype(np.int64)
         watched = self._deadline[: len(self._state)] != NEVER
         awake = np.flatnonzero(chosen[outages.area] & (self._state == AWAKE) & watched)
         verdict = judge(

@@ -67,11 +67,10 @@ class Slots:
             slots, place = slots[lost], (place[lost] + 1) & mask
 
     def _make_room(self, count: int) -> None:
-        if count <= self.capacity:
-            return
-        self.keys = with_room(self.keys, max(count, self.capacity * 5 // 4))
+        if count > self.capacity:
+            self.keys = with_room(self.keys, max(count, self.capacity * 5 // 4))
         # At most half full: where it is fuller, the last of a batch is looked for long.
-        places = 1 << (2 * self.capacity - 1).bit_length()
+        places = 1 << (2 * count - 1).bit_length()
         if places > len(self._table):
             self._table = np.full(places, -1, np.int32)
             self._place(np.arange(self.count))

@@ -23,7 +23,7 @@ class Wearers:
         `devices`: the devices' slots, `keys` and `residents` those of the database (0: nobody).
         """
         if (missing := int(devices.max(initial=-1)) + 1 - len(self._last)) > 0:
-            more = np.full((max(missing, len(self._last)), 3), _NOBODY_YET, np.int32)
+            more = np.full((max(missing, len(self._last) // 16), 3), _NOBODY_YET, np.int32)
             self._last = np.concatenate([self._last, more])
         last = self._last.take(devices, axis=0)
         others = np.flatnonzero(last[:, 0] != residents)

@@ -25,7 +25,7 @@ from homecare.devices import RegisteredDevice
 from homecare.errors import HomecareError
 from homecare.health import start_health
 from homecare.logs import configure_logs
-from homecare.memory import return_large_blocks
+from homecare.memory import return_free_pages, return_large_blocks
 from homecare.secrets import private_name
 from homecare.settings import Settings, load_settings
 from homecare.tasks import raise_if_cancelled, run, run_tasks
@@ -139,6 +139,7 @@ class Ingest:
                 tasks["rollups"] = RollUps(connection, self.settings.retention_days).run()
                 tasks["watch"] = self._watch()
             del devices, ours  # a million of them; what is needed of each is in the registry and the engine
+            return_free_pages()
             await run_tasks(asyncio.Event(), tasks)
 
     async def close(self) -> None:

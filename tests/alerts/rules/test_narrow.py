@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.rules.narrow import Narrow, Times
+from alerts.rules.narrow import Narrow, Packed, Times
 
 PLACES = 8
 DAY_MS = 86_400_000
@@ -53,3 +53,26 @@ def test_the_base_moves_on_with_the_years() -> None:
         times.write(0, np.array([at, at + 1]), lambda: np.array([], np.int64))
         assert times[np.array([0, 1])].tolist() == [at, at + 1]
     assert times.nbytes == 4 * PLACES
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**40), st.lists(st.lists(st.sets(st.integers(0, 5)), min_size=1, max_size=PLACES), max_size=12))
+def test_packed_readings_are_what_they_were(before: int, batches: list[list[set[int]]]) -> None:
+    packed, start, value = Packed(PLACES, 6), 0, 0.0
+    packed.next = before
+    kept: list[tuple[int, int, list[float]]] = []  # place, number of the first reading, values
+    for batch in batches:
+        rows = np.full((len(batch), 6), np.nan, np.float32)
+        for row, measured in enumerate(batch):
+            for column in measured:
+                value += 1
+                rows[row, column] = value
+        kept = kept[max(0, len(kept) + len(batch) - PLACES) :]
+        end = packed.next
+        packed.write(start, rows, kept[0][1] if kept else end)
+        for row, measured in enumerate(batch):
+            kept.append(((start + row) % PLACES, end, rows[row].tolist()))
+            end += len(measured)
+        start = (start + len(batch)) % PLACES
+        found = packed[np.array([place for place, _, _ in kept])]
+        assert np.array_equal(found, np.array([values for _, _, values in kept], np.float32), equal_nan=True)
