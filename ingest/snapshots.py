@@ -18,6 +18,7 @@ from psycopg import AsyncConnection
 from homecare.database import load_queries, unavailable
 from homecare.errors import DatabaseUnavailable
 from homecare.kept import Kept
+from homecare.memory import return_free_pages
 from ingest import measures
 from ingest.connection import LiveConnection
 from ingest.shards import Shard
@@ -74,6 +75,7 @@ class Snapshots:
             parts = await asyncio.to_thread(lambda kept=kept: list(_encoded(kept)))  # type: ignore[misc]
             await self._write(kept, parts)
             measures.KEPT_BYTES.labels(kept.name).set(sum(map(len, parts)))
+        return_free_pages()
 
     async def _last(self) -> None:
         try:

@@ -26,7 +26,7 @@ class Columns:
     def __init__(self, columns: Mapping[str, Column]) -> None:
         self._columns = dict(columns)
         self._row = np.zeros(0, np.int32)
-        self._slot = np.zeros(1, np.int64)
+        self._slot = np.zeros(1, np.int32)
         self._used = 1
         self._arrays = {name: _blank(column, 1) for name, column in self._columns.items()}
 
@@ -55,7 +55,7 @@ class Columns:
 
     def slot(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Whose rows these are."""
-        return self._slot[rows]
+        return self._slot[rows].astype(np.int64)
 
     def rows(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The row of each slot; 0: it has none."""
@@ -76,7 +76,8 @@ class Columns:
             self._row[new] = places
             self._slot[places] = new
             for name, column in self._columns.items():
-                self._arrays[name][places[0] : places[-1] + 1] = column.blank
+                if column.blank:  # zeros are there already, and take no memory until something else is written
+                    self._arrays[name][places[0] : places[-1] + 1] = column.blank
             self._used += len(new)
             rows = self._row[slots]
         return rows.astype(np.int64)
@@ -97,7 +98,7 @@ class Columns:
     def dump_few(self) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[Any]]]:
         """The slots that have a row, and what is kept of each of them."""
         rows = slice(1, self._used)
-        return self._slot[rows].copy(), {name: array[rows].copy() for name, array in self._arrays.items()}
+        return self._slot[rows].astype(np.int64), {name: array[rows].copy() for name, array in self._arrays.items()}
 
     def load(self, state: Mapping[str, npt.NDArray[Any]], slots: npt.NDArray[np.int64]) -> None:
         """What `dump` gave, of `slots` now; nothing of it if a column is missing or of another shape."""
