@@ -6,6 +6,14 @@ import { positionMap } from "./map.js";
 
 const alert = document.body.dataset.alert;
 let waiting = 0;
+let writing = {};
+
+// Taken when the answer is there, not when it was asked for: somebody may have gone on writing meanwhile.
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id !== "case") return;
+  const note = document.getElementById("note-text");
+  writing = { text: note?.value, focused: note === document.activeElement };
+});
 
 function refresh() {
   clearTimeout(waiting);
@@ -14,12 +22,11 @@ function refresh() {
       refresh();
       return;
     }
-    const note = document.getElementById("note-text");
-    const [text, focused] = [note?.value, note === document.activeElement];
+    writing = {};
     await replace("#case", `/alerts/${alert}/case`);
     const fresh = document.getElementById("note-text");
-    if (fresh && text) fresh.value = text;
-    if (fresh && focused) fresh.focus();
+    if (fresh && writing.text) fresh.value = writing.text;
+    if (fresh && writing.focused) fresh.focus();
     confirm();
   }, 40);
 }

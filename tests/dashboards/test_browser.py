@@ -1,5 +1,6 @@
 """The pages in a real Chromium: what an operator and a contact see and do, live, in both languages."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -190,6 +191,29 @@ async def test_an_alerts_page_tells_why_and_what_happened_and_follows_live(
     await queue.click("text=添加备注")
     await expect(queue.locator(".story .note")).to_have_text("正在写")
     assert town.one("select detail ->> 'note' from log where action = 'alert.noted'") == "正在写"
+
+
+async def test_a_note_that_is_written_while_the_case_is_fetched_again_stays(
+    queue: Page, dashboard: Dashboard, town: Town
+) -> None:
+    alert = town.alert()
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        asked.set()
+        await go_on.wait()
+        await route.continue_()
+
+    await queue.goto(f"{dashboard.url}/alerts/{alert}")
+    await queue.route("**/case", slow)
+    await expect(queue.locator("body.is-live")).to_be_visible()
+    town.one("select alert_acknowledge(%s, 'contact:C-11', 'link', '')", alert)
+    async with asyncio.timeout(10):
+        await asked.wait()
+    await queue.fill("#note-text", "正在写")
+    go_on.set()
+    await expect(queue.locator("#case .state")).to_have_text("已接手")
+    await expect(queue.locator("#note-text")).to_have_value("正在写")
 
 
 async def test_a_residents_day_is_drawn_with_its_gap_and_the_map_with_its_track(
