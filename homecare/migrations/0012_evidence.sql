@@ -65,12 +65,12 @@ alter table log
     alter column hash set not null;
 create unique index log_place on log (chain, place);
 
-create function log_chained() returns trigger language plpgsql as $$
+create function log_enchain_as_owner() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
 begin
     new := log_enchain(new);
     return new;
 end $$;
-create trigger log_chained before insert on log for each row execute function log_chained();
+create trigger log_chained before insert on log for each row execute function log_enchain_as_owner();
 
 create table log_seal (
     number bigint primary key,

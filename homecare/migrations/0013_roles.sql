@@ -10,15 +10,6 @@ exception
         raise warning 'role homecare_app could not be created: let a superuser create it, and run homecare migrate again on an empty database, or grant by hand';
 end $$;
 
-create function log_enchain_as_owner() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
-begin
-    new := log_enchain(new);
-    return new;
-end $$;
-drop trigger log_chained on log;
-drop function log_chained();
-create trigger log_chained before insert on log for each row execute function log_enchain_as_owner();
-
 create function oldest_transaction() returns timestamptz language sql security definer set search_path = public, pg_temp as $$
     -- When the oldest transaction of this database began that its owner may see; NULL: none runs.
     select min(xact_start) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()

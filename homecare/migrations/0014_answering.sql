@@ -18,11 +18,6 @@ alter table alert
 comment on column alert.answer_until is 'Until then an acknowledgement holds; then it escalates anew. NULL: somebody is there, or nobody acknowledged it';
 comment on column alert.confirm_until is 'The wearer took an SOS back; until then somebody may confirm that they are well, then the operators are told';
 
-create function answer_lasts(p_alert uuid) returns interval language sql stable as $$
-    select make_interval(secs => coalesce(p.answer_s, case when a.severity in ('critical', 'urgent') then 1800 else 86400 end))
-    from alert a left join escalation e on e.alert = a.id left join policy p on p.id = e.policy where a.id = p_alert
-$$;
-
 create or replace function alert_reopen(p_alert uuid, p_reason text) returns text language plpgsql as $$
 declare was text;
 begin
@@ -69,33 +64,6 @@ begin
     insert into log (alert, actor, action, detail)
     values (p_alert, p_actor, 'alert.arrived', jsonb_build_object('how', p_how, 'note', p_note));
     return 'arrived';
-end $$;
-
-create function alert_decline(p_alert uuid, p_actor text, p_how text, p_note text) returns text language plpgsql as $$
--- "I cannot": where everyone who was told in this step has said so, the next step is due now; who had it gives it back.
-declare a alert; e escalation;
-begin
-    select * into a from alert where id = p_alert for update;
-    if not found then return 'unknown'; end if;
-    if a.state not in ('open', 'acknowledged') then return 'closed'; end if;
-    select * into e from escalation where alert = p_alert;
-    insert into log (alert, actor, action, detail) values (p_alert, p_actor, 'alert.declined',
-        jsonb_build_object('how', p_how, 'note', p_note, 'step', e.step, 'round', e.round));
-    update notification set state = 'dropped', leased_until = null, last_error = 'alert.declined'
-    where alert = p_alert and 'contact:' || contact = p_actor and state = 'pending' and leased_until is null;
-    if a.state = 'acknowledged' and a.acknowledged_by = p_actor then
-        perform alert_reopen(p_alert, 'declined');
-        -- Those before it were called already: it goes on where it was.
-        update escalation set step = e.step where alert = p_alert;
-    elsif a.state = 'open' and not exists (
-        select from notification n where n.alert = p_alert and n.step = e.step and n.round = e.round
-          and n.type in ('alert.opened', 'alert.escalated') and n.contact is not null
-          and not exists (select from log l where l.alert = p_alert and l.action = 'alert.declined'
-                          and l.actor = 'contact:' || n.contact and l.detail ->> 'step' = e.step::text
-                          and l.detail ->> 'round' = e.round::text)) then
-        update escalation set next_at = clock_timestamp() where alert = p_alert;
-    end if;
-    return 'declined';
 end $$;
 
 create or replace function alert_close(p_alert uuid, p_state text, p_actor text, p_how text, p_outcome text, p_note text)
@@ -151,55 +119,3 @@ begin
     values (p_alert, 'system', 'alert.reopened', jsonb_build_object('reason', 'not_well'));
     return 'reopened';
 end $$;
-
-create function alert_overdue(p_alert uuid) returns text language plpgsql as $$
--- The time of an answer is over: of an acknowledgement, escalation begins anew; of a confirmation, the operators are told.
-declare a alert;
-begin
-    select * into a from alert where id = p_alert for update;
-    if a.state = 'acknowledged' then return alert_reopen(p_alert, 'answer_expired'); end if;
-    update escalation set next_at = null where alert = p_alert;
-    if a.state = 'cancelled' and a.confirm_until is not null then
-        update alert set confirm_until = null where id = p_alert;
-        insert into notification (alert, type, step, round, channel_kind, area)
-        select p_alert, 'alert.cancelled', e.step, e.round, 'console', a.area from escalation e where e.alert = p_alert
-        on conflict do nothing;
-        insert into log (alert, actor, action) values (p_alert, 'system', 'alert.not_confirmed');
-        return 'not_confirmed';
-    end if;
-    return a.state;
-end $$;
-
-create or replace view alert_shown as
-select a.id, a.number, a.kind, a.metric, a.severity, a.state, a.area, a.dedup_key,
-    area_path(a.area, 'zh') as area_zh, area_path(a.area, 'en') as area_en,
-    r.id as resident_id, r.name as resident_name, r.phone as resident_phone, r.address as resident_address,
-    coalesce(d.id, a.device_id) as device_id, d.kind as device_kind,
-    a.raised_at, a.opened_at, a.delayed_s, a.reason_code, a.reason_zh, a.reason_en,
-    a.lat, a.lon, a.accuracy, a.position_at, a.triggers, a.last_trigger_at, a.cleared_at,
-    a.acknowledged_at, a.acknowledged_by, actor_name(a.acknowledged_by) as acknowledged_name,
-    a.acknowledged_how, a.acknowledged_note,
-    a.closed_at, a.closed_by, actor_name(a.closed_by) as closed_name, a.closed_how, a.closed_note, a.outcome,
-    coalesce(e.step, 0) as step, coalesce(e.round, 0) as round, e.next_at,
-    -- Each contact once, with the latest word on reaching them.
-    coalesce((select jsonb_agg(to_jsonb(t) - 'created_at' order by t.step, t.created_at) from (
-        select distinct on (n.contact, n.area, n.channel_kind) c.name, c.role, c.phone, n.channel_kind as channel, n.state,
-            n.step, n.attempts, n.created_at
-        from notification n left join contact c on c.id = n.contact
-        where n.alert = a.id and n.type in ('alert.opened', 'alert.escalated')
-        order by n.contact, n.area, n.channel_kind, n.created_at desc) t), '[]') as told,
-    coalesce((select jsonb_agg(jsonb_build_object('name', c.name, 'role', c.role, 'operators', t.operators) order by t.n)
-        from step_target t
-        left join resident_contact rc on rc.resident = a.resident and rc.rank = t.contact_rank
-        left join contact c on c.id = coalesce(t.contact, rc.contact)
-        where e.next_at is not null and t.policy = e.policy
-          and t.step = least(e.step + 1, (select max(step) from policy_step where policy = e.policy))
-          and (t.operators or c.id is not null)), '[]') as next_to,
-    exists (select from notification n where n.alert = a.id and n.channel_kind = 'console' and n.state = 'pending')
-        as console_waiting,
-    a.answer_until, a.arrived_at, a.arrived_by, actor_name(a.arrived_by) as arrived_name,
-    a.confirm_until, a.confirmed_at, a.confirmed_by, actor_name(a.confirmed_by) as confirmed_name
-from alert a
-left join resident r on r.key = a.resident
-left join device d on d.key = a.device
-left join escalation e on e.alert = a.id;

@@ -66,7 +66,7 @@ comment on column step_target.nearest is 'So many of the watch group, the neares
 comment on column step_target.provider is 'The provider of this place, from 1, of the service that was called for; nearest area first';
 comment on column step_target.area_up is 'The operators of the area so many levels above the alert''s';
 
-create or replace function answer_lasts(p_alert uuid) returns interval language sql stable as $$
+create function answer_lasts(p_alert uuid) returns interval language sql stable as $$
     select make_interval(secs => coalesce(p.answer_s,
         case when a.kind = 'assist' then coalesce((
             select max(c.done_within_s) from notification n join contact c on c.id = n.contact
@@ -76,7 +76,7 @@ create or replace function answer_lasts(p_alert uuid) returns interval language 
     from alert a left join escalation e on e.alert = a.id left join policy p on p.id = e.policy where a.id = p_alert
 $$;
 
-create or replace function alert_overdue(p_alert uuid) returns text language plpgsql as $$
+create function alert_overdue(p_alert uuid) returns text language plpgsql as $$
 -- The time of an answer is over: of an acknowledgement, escalation begins anew; of a confirmation, the operators are told.
 declare a alert; v_step int; what text;
 begin

@@ -1,6 +1,6 @@
 -- Who declines waits for nobody who sleeps; and the pages say whom the next step means, also where it is a role, a rota or the nearest.
 
-create or replace function alert_decline(p_alert uuid, p_actor text, p_how text, p_note text) returns text language plpgsql as $$
+create function alert_decline(p_alert uuid, p_actor text, p_how text, p_note text) returns text language plpgsql as $$
 -- "I cannot": where everyone who was told in this step has said so, the next step is due now; who had it gives it back.
 declare a alert; e escalation;
 begin
