@@ -16,7 +16,7 @@ import numpy.typing as npt
 from alerts.rules import texts
 from alerts.rules.baseline import pushed, quantile
 from alerts.rules.bed_rule import BedRule, check_bed
-from alerts.rules.columns import Column, Columns
+from alerts.rules.columns import Column, Columns, KeptInColumns
 from alerts.rules.known import Known
 from alerts.rules.limit import turns
 from alerts.rules.localtime import DAY_MS
@@ -33,7 +33,7 @@ UNKNOWN, OUT, IN = -1, 0, 1
 Ints = npt.NDArray[np.int64]
 
 
-class Bed:
+class Bed(KeptInColumns):
     """The rule `[bed]` over all residents."""
 
     section = "bed"
@@ -100,15 +100,6 @@ class Bed:
 
     def know(self, slots: Ints, subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
         self.known.know(slots, subjects, variant)
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        return self._state.dump()
-
-    def dump_few(self) -> tuple[Ints, dict[str, npt.NDArray[Any]]]:
-        return self._state.dump_few()
-
-    def load(self, state: dict[str, npt.NDArray[Any]], slots: Ints) -> None:
-        self._state.load(state, slots)
 
     def sweep(self, until: int) -> list[Trigger]:
         triggers: list[Trigger] = []

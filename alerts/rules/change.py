@@ -14,7 +14,7 @@ import numpy.typing as npt
 from alerts.rules import texts
 from alerts.rules.baseline import median, pushed, spread
 from alerts.rules.change_rule import ChangeRule, check_change
-from alerts.rules.columns import Column, Columns
+from alerts.rules.columns import Column, Columns, KeptInColumns
 from alerts.rules.known import Known, sample_name
 from alerts.rules.limit import turns
 from alerts.rules.localtime import DAY_MS, MINUTE_MS, date_of
@@ -65,7 +65,7 @@ class Compared:
         return Compared(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-class Change:
+class Change(KeptInColumns):
     """One rule `[change.NAME]` over all residents."""
 
     section = "change"
@@ -134,15 +134,6 @@ class Change:
     def sweep(self, until: int) -> list[Trigger]:  # noqa: ARG002 - of the protocol
         """Nothing: only a reading tells that something has changed."""
         return []
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        return self._state.dump()
-
-    def dump_few(self) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[Any]]]:
-        return self._state.dump_few()
-
-    def load(self, state: dict[str, npt.NDArray[Any]], slots: npt.NDArray[np.int64]) -> None:
-        self._state.load(state, slots)
 
     def step(self, given: Given) -> list[Trigger]:
         self.known.meet(given)

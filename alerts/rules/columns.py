@@ -122,5 +122,23 @@ class Columns:
         self._arrays = {name: with_room(array, room) for name, array in self._arrays.items()}
 
 
+class KeptInColumns:
+    """An operator whose whole state stands in one `Columns`: what of it outlives a restart (`Operator`, `KeepsFew`)."""
+
+    _state: Columns
+
+    def dump(self) -> dict[str, npt.NDArray[Any]]:
+        """As `Operator.dump`."""
+        return self._state.dump()
+
+    def dump_few(self) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[Any]]]:
+        """As `KeepsFew.dump_few`."""
+        return self._state.dump_few()
+
+    def load(self, state: dict[str, npt.NDArray[Any]], slots: npt.NDArray[np.int64]) -> None:
+        """As `Operator.load`."""
+        self._state.load(state, slots)
+
+
 def _blank(column: Column, rows: int) -> npt.NDArray[Any]:
     return np.full((rows, *column.shape), column.blank, column.dtype)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerts.rules import fixes, place_words
-from alerts.rules.columns import Column, Columns
+from alerts.rules.columns import Column, Columns, KeptInColumns
 from alerts.rules.fences import ENTER, HOME_BY, WATCHES, Fences
 from alerts.rules.fixes import NEVER, Round, Verdict, judge
 from alerts.rules.known import Known, sample_name
@@ -53,7 +53,7 @@ class _Crossing(NamedTuple):
     away: float
 
 
-class Places:
+class Places(KeptInColumns):
     """The operator behind `[place]`."""
 
     section = "place"
@@ -122,10 +122,6 @@ class Places:
             self._find_absent(due, np.full(len(due), until), triggers)
         return triggers
 
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        """As `Operator.dump`."""
-        return self._state.dump()
-
     def load(self, state: dict[str, npt.NDArray[Any]], slots: npt.NDArray[np.int64]) -> None:
         """As `Operator.load`."""
         if state.keys() < _OF_PLACES.keys():
@@ -135,7 +131,7 @@ class Places:
         for name, column in _OF_PLACES.items():
             missing = np.full((len(slots), width - state[name].shape[-1]), column.blank, column.dtype)
             state = {**state, name: np.concatenate([state[name], missing], axis=1)}
-        self._state.load(state, slots)
+        super().load(state, slots)
 
     def _widen(self, width: int) -> None:
         for name in _OF_PLACES:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from alerts.rules import texts
 from alerts.rules.baseline import pushed, quantile
-from alerts.rules.columns import Column, Columns
+from alerts.rules.columns import Column, Columns, KeptInColumns
 from alerts.rules.known import Known
 from alerts.rules.limit import turns
 from alerts.rules.localtime import DAY_MS, MINUTE_MS, date_of, minute_name
@@ -30,7 +30,7 @@ NO_DAY = -1
 Ints = npt.NDArray[np.int64]
 
 
-class Routine:
+class Routine(KeptInColumns):
     """One rule `[routine.NAME]` over all residents."""
 
     section = "routine"
@@ -103,15 +103,6 @@ class Routine:
     def know(self, slots: Ints, subjects: Sequence[Subject], variant: npt.NDArray[np.int16]) -> None:
         self.known.know(slots, subjects, variant)
         self._done.forget()
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        return self._state.dump()
-
-    def dump_few(self) -> tuple[Ints, dict[str, npt.NDArray[Any]]]:
-        return self._state.dump_few()
-
-    def load(self, state: dict[str, npt.NDArray[Any]], slots: Ints) -> None:
-        self._state.load(state, slots)
 
     def sweep(self, until: int) -> list[Trigger]:
         due = np.flatnonzero(self._state["due"][: self._state.used] <= until)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerts.rules import texts
-from alerts.rules.columns import Column, Columns
+from alerts.rules.columns import Column, Columns, KeptInColumns
 from alerts.rules.known import Known, sample_name
 from alerts.rules.limit import turns
 from alerts.rules.news2 import MEASURED, PARAMETERS, UNKNOWN, Score, highest, news2
@@ -34,7 +34,7 @@ UNMEASURED = {"oxygen": ("是否吸氧", "supplemental oxygen"), "consciousness"
 Ints = npt.NDArray[np.int64]
 
 
-class WarningScore:
+class WarningScore(KeptInColumns):
     """One rule `[score.NAME]` over all residents."""
 
     section = "score"
@@ -99,12 +99,6 @@ class WarningScore:
         self._scale[slots] = [1 if subject.resident is None else subject.resident.spo2_scale for subject in subjects]
         rows = self._state.rows(slots)
         self._state["bound"][rows[rows > 0]] = FULL
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        return self._state.dump()
-
-    def load(self, state: dict[str, npt.NDArray[Any]], slots: Ints) -> None:
-        self._state.load(state, slots)
 
     def sweep(self, until: int) -> list[Trigger]:  # noqa: ARG002
         """Nothing comes due: what is no longer measured neither raises nor ends anything."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerts.rules import texts
-from alerts.rules.columns import Column, Columns
+from alerts.rules.columns import Column, Columns, KeptInColumns
 from alerts.rules.known import sample_name
 from alerts.rules.operator import EVENT_CODE, EVENTS, Given, Scope, Subject
 from alerts.rules.room import with_room
@@ -51,7 +51,7 @@ def check_sequence(name: str, rule: SequenceRule) -> None:
         check_text(name, field, getattr(rule, field), FIELDS)
 
 
-class Sequence:
+class Sequence(KeptInColumns):
     """One rule `[sequence.NAME]` over all devices."""
 
     section = "sequence"
@@ -98,12 +98,6 @@ class Sequence:
 
     def know(self, slots: Ints, subjects: Several[Subject], variant: npt.NDArray[np.int16]) -> None:  # noqa: ARG002
         self._variant[slots] = variant
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        return self._state.dump()
-
-    def load(self, state: dict[str, npt.NDArray[Any]], slots: Ints) -> None:
-        self._state.load(state, slots)
 
     def sweep(self, until: int) -> list[Trigger]:  # noqa: ARG002
         """Nothing comes due."""

@@ -5,13 +5,12 @@ that a receiver's unrest is no walk. A ride, a long stop or a gap begins a new w
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from alerts.rules import wandering_words
-from alerts.rules.columns import Column, Columns
+from alerts.rules.columns import Column, Columns, KeptInColumns
 from alerts.rules.fixes import GNSS, NEVER
 from alerts.rules.geometry import offset
 from alerts.rules.known import Known, sample_name
@@ -45,7 +44,7 @@ _STATE = {
 """Newest corner first, decimetres and ms from where and when the walk began."""
 
 
-class Wandering:
+class Wandering(KeptInColumns):
     """The operator behind `[wandering]`."""
 
     section = "wandering"
@@ -113,14 +112,6 @@ class Wandering:
         row = np.flatnonzero(self._state["over_at"][: self._state.used] < until)
         self._end(row, np.full(len(row), until), triggers)
         return triggers
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        """As `Operator.dump`."""
-        return self._state.dump()
-
-    def load(self, state: dict[str, npt.NDArray[Any]], slots: npt.NDArray[np.int64]) -> None:
-        """As `Operator.load`."""
-        self._state.load(state, slots)
 
     def _turn(self, given: Given, turn: npt.NDArray[np.int64], triggers: list[Trigger]) -> None:
         """One fix of each of these people. Whoever is at home and always was needs no row."""
