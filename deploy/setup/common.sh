@@ -39,6 +39,15 @@ apt_quietly() {
 current() { [ -f "$1" ] && [ "$(cat "$1")" = "$(fingerprint "${@:2}")" ]; }
 fingerprint() { { pwd; cat "$@"; } | sha256sum | cut -d' ' -f1; }
 
+# install_beside NAME: the packages of requirements/NAME.txt into build/NAME/packages, not into the virtual environment; false where they cannot be.
+install_beside() {
+    local folder=build/$1/packages list=requirements/$1.txt
+    current "$folder.stamp" "$list" && return
+    mkdir -p "$folder"
+    "$venv/bin/python" -m pip install --quiet --only-binary :all: --no-deps --require-hashes --upgrade --target "$folder" -r "$list" || return
+    fingerprint "$list" >"$folder.stamp"
+}
+
 # npm_ci OPTION…: node_modules/ as package-lock.json says. Where the machine has no npm, Node.js comes as a hashed Python wheel
 # into a folder of its own.
 npm_ci() {
