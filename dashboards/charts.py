@@ -40,7 +40,7 @@ def draw(samples: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def draw_rolled_up(buckets: Iterable[Mapping[str, Any]], width: timedelta) -> dict[str, dict[str, Any]]:
-    """Rows of `resident_hours` or `resident_days`, oldest first, each `width` long.
+    """Rows of `resident_rolled_up`, oldest first, each `width` long.
 
     {group: {"ts": [Unix s, middle of the bucket], "series": {metric: [mean | None]}, "low": …, "high": … likewise}}.
     A row of Nones stands wherever the next bucket is missing. Groups without a value are left out.

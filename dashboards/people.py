@@ -159,11 +159,8 @@ async def samples_of(
     return rows[::-1]
 
 
-async def hours_of(store: Store, resident: Resident, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    """Rows of `resident_hours`, the oldest first: of every vital reading least, greatest and mean of each hour."""
-    return await store.mappings("resident_hours", key=resident.key, **{"from": start, "to": end})
-
-
-async def days_of(store: Store, resident: Resident, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    """The same of each day."""
-    return await store.mappings("resident_days", key=resident.key, **{"from": start, "to": end})
+async def rolled_up(
+    store: Store, resident: Resident, start: datetime, end: datetime, *, days: bool
+) -> list[dict[str, Any]]:
+    """Rows of `resident_rolled_up`, the oldest first: of every vital reading least, greatest and mean of each hour or day."""
+    return await store.mappings("resident_rolled_up", key=resident.key, days=days, **{"from": start, "to": end})

@@ -196,8 +196,8 @@ select s.ts, d.id as device, d.kind, d.interval_s, s.flags, s.heart_rate, s.spo2
 from resident_samples(%(key)s, %(from)s, %(to)s) s join device d on d.key = s.device
 order by s.ts desc, d.id, s.part desc limit %(most)s
 
--- name: resident_hours
--- Hours of one person, whatever devices measured it; who keeps them makes no difference here.
+-- name: resident_rolled_up
+-- Hours of one person, or days, whatever devices measured it; who keeps them makes no difference here.
 select bucket,
     min(heart_rate_min) as heart_rate_min, max(heart_rate_max) as heart_rate_max, sum(heart_rate_sum) / nullif(sum(heart_rate_count), 0) as heart_rate_mean,
     min(spo2_min) as spo2_min, max(spo2_max) as spo2_max, sum(spo2_sum) / nullif(sum(spo2_count), 0) as spo2_mean,
@@ -207,20 +207,8 @@ select bucket,
     min(temperature_min) as temperature_min, max(temperature_max) as temperature_max, sum(temperature_sum) / nullif(sum(temperature_count), 0) as temperature_mean,
     min(glucose_min) as glucose_min, max(glucose_max) as glucose_max, sum(glucose_sum) / nullif(sum(glucose_count), 0) as glucose_mean,
     min(weight_min) as weight_min, max(weight_max) as weight_max, sum(weight_sum) / nullif(sum(weight_count), 0) as weight_mean
-from sample_hourly where resident = %(key)s and bucket >= %(from)s and bucket < %(to)s group by bucket order by bucket
-
--- name: resident_days
--- Days of one person, whatever devices measured it; who keeps them makes no difference here.
-select bucket,
-    min(heart_rate_min) as heart_rate_min, max(heart_rate_max) as heart_rate_max, sum(heart_rate_sum) / nullif(sum(heart_rate_count), 0) as heart_rate_mean,
-    min(spo2_min) as spo2_min, max(spo2_max) as spo2_max, sum(spo2_sum) / nullif(sum(spo2_count), 0) as spo2_mean,
-    min(respiratory_rate_min) as respiratory_rate_min, max(respiratory_rate_max) as respiratory_rate_max, sum(respiratory_rate_sum) / nullif(sum(respiratory_rate_count), 0) as respiratory_rate_mean,
-    min(systolic_min) as systolic_min, max(systolic_max) as systolic_max, sum(systolic_sum) / nullif(sum(systolic_count), 0) as systolic_mean,
-    min(diastolic_min) as diastolic_min, max(diastolic_max) as diastolic_max, sum(diastolic_sum) / nullif(sum(diastolic_count), 0) as diastolic_mean,
-    min(temperature_min) as temperature_min, max(temperature_max) as temperature_max, sum(temperature_sum) / nullif(sum(temperature_count), 0) as temperature_mean,
-    min(glucose_min) as glucose_min, max(glucose_max) as glucose_max, sum(glucose_sum) / nullif(sum(glucose_count), 0) as glucose_mean,
-    min(weight_min) as weight_min, max(weight_max) as weight_max, sum(weight_sum) / nullif(sum(weight_count), 0) as weight_mean
-from sample_daily where resident = %(key)s and bucket >= %(from)s and bucket < %(to)s group by bucket order by bucket
+from (select * from sample_hourly where not %(days)s union all select * from sample_daily where %(days)s) rolled_up
+where resident = %(key)s and bucket >= %(from)s and bucket < %(to)s group by bucket order by bucket
 
 -- Devices and what could not be kept.
 

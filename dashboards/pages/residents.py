@@ -83,7 +83,6 @@ async def history(uses: Uses, viewer: SignedIn, resident_id: str, span: Literal[
         raise HTTPException(404)
     length, width = SPANS[span]
     end = datetime.now(UTC)
-    of = people.hours_of if width == HOUR else people.days_of
-    rows = await of(uses.store, resident, end - length, end)
+    rows = await people.rolled_up(uses.store, resident, end - length, end, days=width == DAY)
     charts = draw_rolled_up(rows, width)
     return JSONResponse({"from": (end - length).timestamp(), "to": end.timestamp(), "charts": charts})
